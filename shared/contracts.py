@@ -1,0 +1,338 @@
+"""What services say to each other and to clients: readings, the fused result, the public view of a job.
+
+Wire format is JSON made from these models; `tests/unit/shared/test_contracts.py` keeps a snapshot of each.
+All probabilities are in [0, 1], all durations in milliseconds, all times UTC.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.job_state import JobState, StageState
+from shared.names import Priority
+
+DISCLAIMER = "Decision support for research and quality work. Not a diagnosis, and not for clinical use."
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Milliseconds = Annotated[float, Field(ge=0)]
+Metadata = dict[str, str | int | float | bool | None]
+
+
+class Message(BaseModel):
+    """Base of everything on the wire: immutable, and no field passes unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Label(StrEnum):
+    """The seed's two classes, Healthy and Sick, as results name them."""
+
+    NEGATIVE = "Negative"
+    POSITIVE = "Positive"
+
+
+class AbstainReason(StrEnum):
+    """Why a reader declined to commit itself."""
+
+    #: The evidence does not separate the two labels.
+    INCONCLUSIVE = "inconclusive"
+    #: Not the kind of image the model was trained on.
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+
+
+class UnavailableReason(StrEnum):
+    """Why there is no reading. For Gemini each of these means an ML-only result."""
+
+    #: No key in this worker although the gateway asked for a reading.
+    NOT_CONFIGURED = "not_configured"
+    #: Gemini answered 429.
+    RATE_LIMITED = "rate_limited"
+    #: Gemini answered 5xx.
+    SERVER_ERROR = "server_error"
+    #: Gemini did not answer within the budget, or the grace after the ML reading ran out meanwhile.
+    TIMEOUT = "timeout"
+    #: The connection was refused or cut.
+    CONNECTION = "connection"
+    #: The answer was not JSON, or not of the agreed schema.
+    INVALID_RESPONSE = "invalid_response"
+    #: The answer held no candidate, or an empty one.
+    EMPTY_RESPONSE = "empty_response"
+    #: Gemini declined to answer (safety, recitation, prohibited content).
+    BLOCKED = "blocked"
+    #: Gemini refused the request (4xx other than 429): key, model name or request.
+    REQUEST_REJECTED = "request_rejected"
+    #: No worker of this kind was alive.
+    NO_WORKER = "no_worker"
+    #: Workers were alive but busy until the grace ran out.
+    BUSY = "busy"
+    #: Workers died on it as often as a job may be delivered.
+    WORKER_LOST = "worker_lost"
+    #: The image could not be prepared for sending.
+    IMAGE_UNREADABLE = "image_unreadable"
+
+
+class SkippedReason(StrEnum):
+    """Why a reading was not asked for in the first place."""
+
+    #: No Gemini key configured.
+    NOT_CONFIGURED = "not_configured"
+
+
+class ModelRef(Message):
+    """Exactly which weights said something."""
+
+    name: str
+    version: str
+    #: Of the model file, as stated by its card and checked when it was loaded.
+    sha256: str
+
+
+class MlReading(Message):
+    """The ML worker's reading of one image."""
+
+    state: Literal[StageState.DONE] = StageState.DONE
+    label: Label
+    p_positive: Probability
+    #: `label` is Positive where `p_positive` is at or above this.
+    threshold: Probability
+    #: Negative, Positive; before the softmax.
+    logits: tuple[float, float]
+    #: Grad-CAM of the Positive logit: 7 rows of 7, not negative, row 0 at the top, in logit units.
+    cam: tuple[tuple[float, ...], ...]
+    abstain_reason: AbstainReason | None = None
+    model: ModelRef
+    #: What was done to the pixels beyond the plain path, for example `16-bit rescaled to 8`.
+    image_notes: tuple[str, ...] = ()
+    #: `fetch`, `decode`, `infer`, `preview`, `total`.
+    timings_ms: dict[str, Milliseconds]
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the reader declined to commit itself to `label`."""
+        return self.abstain_reason is not None
+
+
+class GeminiReading(Message):
+    """Gemini's reading of the same image; its text is untrusted and shown as text only."""
+
+    state: Literal[StageState.DONE] = StageState.DONE
+    #: None when Gemini declined to choose.
+    label: Label | None
+    p_positive: Probability
+    findings: tuple[str, ...]
+    #: Name -> value as Gemini wrote it, for example `lesion location` -> `left temporal`.
+    key_metrics: dict[str, str]
+    explanation: str
+    model: str
+    prompt_version: str
+    client: Literal["google-genai", "google-generativeai"]
+    #: `prepare`, `call`, `total`.
+    timings_ms: dict[str, Milliseconds]
+
+
+class WaitingReading(Message):
+    """A reading that is still to come."""
+
+    state: Literal[StageState.PENDING, StageState.CLAIMED]
+    #: How many times a worker has taken it up.
+    deliveries: int = 0
+
+
+class UnavailableReading(Message):
+    """A reading that was asked for and will not come."""
+
+    state: Literal[StageState.UNAVAILABLE] = StageState.UNAVAILABLE
+    reason: UnavailableReason
+    #: One sentence for a person.
+    detail: str = ""
+
+
+class SkippedReading(Message):
+    """A reading that was not asked for."""
+
+    state: Literal[StageState.SKIPPED] = StageState.SKIPPED
+    reason: SkippedReason
+
+
+GeminiOutcome = Annotated[
+    GeminiReading | UnavailableReading | SkippedReading,
+    Field(discriminator="state"),
+]
+
+
+class PolicyName(StrEnum):
+    """How two readings become one number."""
+
+    #: Weighted average of both P(positive).
+    WEIGHTED = "weighted"
+    #: The reader that is further from its own doubt decides.
+    HIGHEST_CONFIDENCE = "highest_confidence"
+
+
+class Agreement(StrEnum):
+    """Whether the readers say the same."""
+
+    #: Both committed themselves to the same label.
+    AGREE = "agree"
+    #: Both committed themselves, to different labels.
+    DISAGREE = "disagree"
+    #: One reader only.
+    SINGLE_READER = "single_reader"
+    #: Both read, at least one declined to commit itself.
+    UNDECIDED = "undecided"
+
+
+class RiskBand(StrEnum):
+    """The three coloured parts of the gauge."""
+
+    LOW = "low"
+    MODERATE = "moderate"
+    HIGH = "high"
+
+
+class Risk(Message):
+    """The gauge: P(positive) of the fused result on a 0-100 scale."""
+
+    score: Annotated[int, Field(ge=0, le=100)]
+    band: RiskBand
+
+
+class ReviewReason(StrEnum):
+    """Why a person should look before anything else happens."""
+
+    READERS_DISAGREE = "readers_disagree"
+    ML_ABSTAINED = "ml_abstained"
+    GEMINI_UNDECIDED = "gemini_undecided"
+    #: The fused probability is too close to the threshold.
+    NEAR_THRESHOLD = "near_threshold"
+
+
+class Fallback(Message):
+    """Why the result rests on the ML reading alone."""
+
+    reason: UnavailableReason | SkippedReason
+    detail: str
+
+
+class Voice(Message):
+    """What one reader said, in the terms of the result."""
+
+    reader: Literal["ml", "gemini"]
+    #: None where the reader declined to choose.
+    label: Label | None
+    p_positive: Probability
+    weight: Probability
+    #: `brain-mri-mobilenetv2 0.1.0`, or Gemini's model name and the prompt version.
+    source: str
+
+
+class FusedResult(Message):
+    """The one explained result of a job."""
+
+    #: None when no reader could commit itself.
+    label: Label | None
+    p_positive: Probability
+    #: Probability of `label` under the fused reading; of the likelier label where `label` is None.
+    confidence: Probability
+    risk: Risk
+    policy: PolicyName
+    agreement: Agreement
+    needs_review: bool
+    review_reasons: tuple[ReviewReason, ...]
+    #: None when both readers took part.
+    fallback: Fallback | None
+    #: Who said what, and how much it counted; the ML reader first.
+    provenance: tuple[Voice, ...]
+    #: Two or three sentences for a person.
+    explanation: str
+    disclaimer: str = DISCLAIMER
+
+
+class ImageFacts(Message):
+    """The upload as received."""
+
+    media_type: Literal["image/png", "image/jpeg"]
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+
+
+class JobError(Message):
+    """Why a job ended without a result."""
+
+    code: str
+    detail: str
+
+
+class Readings(Message):
+    """Both readings, as far as they have come."""
+
+    ml: Annotated[MlReading | UnavailableReading | WaitingReading, Field(discriminator="state")]
+    gemini: Annotated[
+        GeminiReading | UnavailableReading | SkippedReading | WaitingReading,
+        Field(discriminator="state"),
+    ]
+
+
+class Progress(Message):
+    """How far a job has come, for a progress bar."""
+
+    #: 0 at submission, 1 in a terminal state.
+    fraction: Probability
+    #: One phrase for a person.
+    step: str
+
+
+class Timings(Message):
+    """Durations of the job's path so far; None for what has not happened."""
+
+    #: Submission to the first claim of the ML reading.
+    queued_ms: Milliseconds | None = None
+    #: Submission to the settled ML reading.
+    ml_ms: Milliseconds | None = None
+    #: Submission to the settled Gemini reading.
+    gemini_ms: Milliseconds | None = None
+    #: Submission to the terminal state.
+    total_ms: Milliseconds | None = None
+
+
+class Links(Message):
+    """Where to go from here; paths on this server."""
+
+    self: str
+    heatmap: str
+    cancel: str
+
+
+class JobView(Message):
+    """A job as its owner sees it."""
+
+    id: str
+    state: JobState
+    priority: Priority
+    created_at: datetime
+    deadline_at: datetime
+    ended_at: datetime | None
+    image: ImageFacts
+    metadata: Metadata
+    progress: Progress
+    readings: Readings
+    result: FusedResult | None
+    error: JobError | None
+    timings: Timings
+    links: Links
+    disclaimer: str = DISCLAIMER
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, with a stable `code` for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    instance: str | None = None

@@ -1,0 +1,123 @@
+"""Every error MediScan raises on purpose.
+
+    MediScanError
+    ├── CallerError                    the request is at fault; a retry of the same cannot help
+    │   ├── BadUploadError             the multipart body or the image in it
+    │   ├── TooLargeError              over a limit on bytes
+    │   ├── NotFoundError              no such job, or not yours: the same answer
+    │   └── ConflictError              the job's state does not allow it
+    ├── ImageError                     an accepted image that cannot be read after all; the job fails, no retry
+    ├── UnavailableError               a part of the house is away; a retry can help
+    │   ├── LedgerUnavailableError
+    │   ├── BrokerUnavailableError
+    │   └── BlobStoreUnavailableError
+    ├── BlobMissingError               a blob the ledger promised is not there, or is not what was stored
+    └── SetupError                     start-up stops: one clear line, exit status 1
+
+Library errors are converted at the boundary with `raise ... from`. `detail` is public: it never holds
+metadata, file names, or anything else that could point at a patient.
+"""
+
+
+class MediScanError(Exception):
+    """An error with a stable code, an HTTP status, and a sentence that may be shown to the caller."""
+
+    code = "internal_error"
+    status = 500
+    title = "Something went wrong on our side"
+    #: Whether the same request may succeed later.
+    retryable = False
+
+    def __init__(self, detail: str, *, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or self.code
+        self.status = status or self.status
+
+
+class CallerError(MediScanError):
+    """The request is at fault."""
+
+    code = "bad_request"
+    status = 400
+    title = "The request cannot be accepted"
+
+
+class BadUploadError(CallerError):
+    """The multipart body, or the image in it, is not what the endpoint takes."""
+
+    code = "bad_upload"
+    title = "The upload cannot be accepted"
+
+
+class TooLargeError(CallerError):
+    """The body is over the limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "The upload is too large"
+
+
+class NotFoundError(CallerError):
+    """There is no such thing, or it belongs to somebody else."""
+
+    code = "not_found"
+    status = 404
+    title = "Not found"
+
+
+class ConflictError(CallerError):
+    """The state of the job does not allow this."""
+
+    code = "conflict"
+    status = 409
+    title = "The job's state does not allow this"
+
+
+class ImageError(MediScanError):
+    """The image cannot be decoded or is of a kind we do not read. Final: another try gives the same."""
+
+    code = "image_unreadable"
+    status = 422
+    title = "The image cannot be read"
+
+
+class UnavailableError(MediScanError):
+    """Something we depend on is away for the moment."""
+
+    code = "unavailable"
+    status = 503
+    title = "Temporarily unavailable"
+    retryable = True
+
+
+class LedgerUnavailableError(UnavailableError):
+    """The ledger cannot be read or written."""
+
+    code = "ledger_unavailable"
+
+
+class BrokerUnavailableError(UnavailableError):
+    """A message could not be published. The reaper will publish it."""
+
+    code = "broker_unavailable"
+
+
+class BlobStoreUnavailableError(UnavailableError):
+    """The blob store cannot be read or written."""
+
+    code = "blob_store_unavailable"
+
+
+class BlobMissingError(MediScanError):
+    """A stored object is gone, or its checksum is not the recorded one."""
+
+    code = "stored_image_damaged"
+    title = "The stored image is missing or altered"
+
+
+class SetupError(MediScanError):
+    """The service cannot start as it is set up."""
+
+    code = "setup"
+    title = "MediScan cannot start"

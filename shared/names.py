@@ -1,0 +1,122 @@
+"""Every name that two processes must agree on: tasks, queues, Redis keys, blob paths, job ids.
+
+Declared once, here. Nothing else in the code spells a key, a queue or a task by hand.
+"""
+
+import re
+import secrets
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+DEFAULT_TENANT = "default"
+
+
+class Stage(StrEnum):
+    """The three pieces of work a job is made of; each has a worker service and a queue of the same name."""
+
+    #: MobileNetV2 on the CPU; the reading that a result cannot do without.
+    ML = "ml"
+    #: Google Gemini over the network; a result can do without it.
+    GEMINI = "gemini"
+    #: Joins both readings into the stored result.
+    FUSION = "fusion"
+
+
+class Task(StrEnum):
+    """Celery task names, `mediscan.<service>.<verb>`."""
+
+    ML_READ = "mediscan.ml.read"
+    GEMINI_READ = "mediscan.gemini.read"
+    FUSION_FUSE = "mediscan.fusion.fuse"
+
+
+#: Which task does a stage's work.
+TASK_OF_STAGE = {Stage.ML: Task.ML_READ, Stage.GEMINI: Task.GEMINI_READ, Stage.FUSION: Task.FUSION_FUSE}
+
+
+class Priority(StrEnum):
+    """How soon a job's turn comes."""
+
+    #: Ahead of every routine job that has not been started.
+    STAT = "stat"
+    #: In order of arrival.
+    ROUTINE = "routine"
+
+
+_JOB_ID = re.compile(r"job_[0-9a-f]{12}[0-9a-f]{20}")
+_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class JobRef(NamedTuple):
+    """A job together with its tenant: what a message carries, and what every key and blob path is made from."""
+
+    tenant: str
+    job_id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.job_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> "JobRef":
+        """Read `tenant/job_id`; ValueError when either half is malformed."""
+        tenant, _, job_id = text.partition("/")
+        if not (_TENANT.fullmatch(tenant) and is_job_id(job_id)):
+            raise ValueError("not a job reference")
+        return cls(tenant, job_id)
+
+
+def new_job_id() -> str:
+    """`job_` + 12 hex digits of Unix milliseconds + 80 random bits: sortable by time, not guessable."""
+    return f"job_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def is_job_id(text: str) -> bool:
+    """Whether `text` has the form of a job id; says nothing about whether the job exists."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
+def job_hour(job_id: str) -> str:
+    """The UTC hour a job id was made in, `YYYYMMDDHH`: the folder its blobs live in, so old ones go together."""
+    seconds = int(job_id[4:16], 16) / 1000
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y%m%d%H")
+
+
+class Blob(StrEnum):
+    """The objects a job may own in the blob store."""
+
+    #: The bytes as uploaded.
+    IMAGE = "image"
+    #: The pixels the ML worker decoded, re-encoded, at most 512 px a side: what pictures are drawn over.
+    PREVIEW = "preview.jpg"
+    #: The finished job as one JSON object: the result that outlives Redis.
+    RECORD = "job.json"
+
+
+def blob_path(ref: JobRef, blob: Blob) -> str:
+    """`tenant/hour/job/blob`."""
+    return f"{ref.tenant}/{job_hour(ref.job_id)}/{ref.job_id}/{blob}"
+
+
+class Key:
+    """Redis keys of the ledger."""
+
+    #: Sorted set of job refs by the time the reaper must look at them next (Unix seconds).
+    DUE = "mediscan:due"
+    #: Sorted set of dead-lettered job refs by the time they were given up.
+    DEAD = "mediscan:dead"
+    #: Hash of counters that operators read: rescues, late readings, refusals.
+    COUNTERS = "mediscan:counters"
+    #: Hash `stage:priority` -> newest publication time among claimed messages; older unclaimed ones were lost.
+    WATERMARKS = "mediscan:watermarks"
+
+    @staticmethod
+    def job(ref: JobRef) -> str:
+        """Hash with everything the ledger knows of one live job."""
+        return f"mediscan:job:{ref.tenant}:{ref.job_id}"
+
+    @staticmethod
+    def workers(stage: Stage) -> str:
+        """Sorted set of worker nodes by their last heartbeat (Unix seconds)."""
+        return f"mediscan:workers:{stage}"

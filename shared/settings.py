@@ -1,0 +1,74 @@
+"""The knobs that every service has. Each service adds its own in its `settings.py`.
+
+Read from the environment with the prefix `MEDISCAN_` (and from files named in `MEDISCAN_SECRETS_DIR`, one
+per setting, for secrets), here and nowhere else; built in the entry point and passed inward.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import SetupError
+
+Seconds = Annotated[float, Field(gt=0)]
+
+SECRETS_DIR_VARIABLE = "MEDISCAN_SECRETS_DIR"
+
+
+class Settings(BaseSettings):
+    """Shared by every service."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDISCAN_", extra="ignore", frozen=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="The ledger: a Redis or Valkey that fsyncs every write.")
+    broker_url: str = Field("", description="The message queue; empty: the ledger's server. Holds no truth, so it may be fast and forgetful.")
+    blob_url: str = Field("file://var/blobs", description="Where images and results are kept: `file://<folder>` or `s3://<bucket>/<prefix>`.")
+    log_level: str = Field("INFO", description="Least severe level that is logged.")
+    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal, json elsewhere.")
+    startup_timeout_s: Seconds = Field(10, description="How long a starting service waits for the ledger before it gives up.")
+
+    job_deadline_s: Seconds = Field(900, description="A job not finished this long after submission expires.")
+    gemini_grace_s: Seconds = Field(20, description="How long fusion waits for Gemini once the ML reading is there.")
+    ml_lease_s: Seconds = Field(30, description="How long one worker may hold an ML reading; over the hard time limit.")
+    gemini_lease_s: Seconds = Field(60, description="How long one worker may hold a Gemini reading.")
+    fusion_lease_s: Seconds = Field(15, description="How long one worker may hold a fusion.")
+    max_deliveries: int = Field(3, ge=1, description="How often a stage may be taken up before the job is given up as poison.")
+    republish_after_s: Seconds = Field(5, description="An unclaimed message younger than this is not suspected to be lost.")
+    heartbeat_ttl_s: Seconds = Field(15, description="A worker that has not been heard of for this long counts as gone.")
+    cache_ttl_s: Seconds = Field(3600, description="How long a finished job stays in Redis after it was written to the blob store.")
+    retention_s: Seconds = Field(30 * 86400, description="How long images and results are kept, counted from submission and rounded up to the hour.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.retention_s < self.job_deadline_s + 3600:
+            raise ValueError("retention_s must be at least job_deadline_s + 3600")
+        return self
+
+    @property
+    def effective_broker_url(self) -> str:
+        """`broker_url`, or the ledger's where none is given."""
+        return self.broker_url or self.redis_url
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(cls: type[S]) -> S:
+    """Build settings from the environment; SetupError with one line that names each unusable variable."""
+    secrets_dir = os.environ.get(SECRETS_DIR_VARIABLE)
+    if secrets_dir and not Path(secrets_dir).is_dir():
+        raise SetupError(f"{SECRETS_DIR_VARIABLE} is not a folder")
+    try:
+        return cls(_secrets_dir=secrets_dir)
+    except ValidationError as error:
+        # Names and rules only: an unusable value may be a secret.
+        problems = [f"{_variable(cls, e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise SetupError("unusable setting: " + "; ".join(problems)) from error
+
+
+def _variable(cls: type[Settings], loc: tuple[int | str, ...]) -> str:
+    prefix = str(cls.model_config.get("env_prefix", ""))
+    return (prefix + str(loc[0])).upper() if loc else "the combination"
