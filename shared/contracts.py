@@ -69,6 +69,8 @@ class UnavailableReason(StrEnum):
     BUSY = "busy"
     #: Workers died on it as often as a job may be delivered.
     WORKER_LOST = "worker_lost"
+    #: Our own code failed on it as often as a job may be delivered.
+    INTERNAL_ERROR = "internal_error"
     #: The image could not be prepared for sending.
     IMAGE_UNREADABLE = "image_unreadable"
 
@@ -311,6 +313,8 @@ class JobView(Message):
     """A job as its owner sees it."""
 
     id: str
+    #: Grows by one with every change; the ETag is made from it.
+    version: int
     state: JobState
     priority: Priority
     created_at: datetime

@@ -50,7 +50,7 @@ _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class JobRef(NamedTuple):
-    """A job together with its tenant: what a message carries, and what every key and blob path is made from."""
+    """A job with its tenant: what a message carries, and what every key and blob path is made from."""
 
     tenant: str
     job_id: str
@@ -78,7 +78,7 @@ def is_job_id(text: str) -> bool:
 
 
 def job_hour(job_id: str) -> str:
-    """The UTC hour a job id was made in, `YYYYMMDDHH`: the folder its blobs live in, so old ones go together."""
+    """The UTC hour a job id was made in, `YYYYMMDDHH`: the folder of its blobs, so old ones go together."""
     seconds = int(job_id[4:16], 16) / 1000
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y%m%d%H")
 
@@ -91,12 +91,12 @@ class Blob(StrEnum):
     #: The pixels the ML worker decoded, re-encoded, at most 512 px a side: what pictures are drawn over.
     PREVIEW = "preview.jpg"
     #: The finished job as one JSON object: the result that outlives Redis.
-    RECORD = "job.json"
+    RECORD = "json"
 
 
 def blob_path(ref: JobRef, blob: Blob) -> str:
-    """`tenant/hour/job/blob`."""
-    return f"{ref.tenant}/{job_hour(ref.job_id)}/{ref.job_id}/{blob}"
+    """`tenant/hour/job.blob`: no folder a job, so a durable write costs two fsyncs and not three."""
+    return f"{ref.tenant}/{job_hour(ref.job_id)}/{ref.job_id}.{blob}"
 
 
 class Key:
@@ -108,7 +108,7 @@ class Key:
     DEAD = "mediscan:dead"
     #: Hash of counters that operators read: rescues, late readings, refusals.
     COUNTERS = "mediscan:counters"
-    #: Hash `stage:priority` -> newest publication time among claimed messages; older unclaimed ones were lost.
+    #: Hash `stage:priority` -> newest publication among claimed messages; older unclaimed ones were lost.
     WATERMARKS = "mediscan:watermarks"
 
     @staticmethod

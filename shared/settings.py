@@ -23,23 +23,55 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDISCAN_", extra="ignore", frozen=True)
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="The ledger: a Redis or Valkey that fsyncs every write.")
-    broker_url: str = Field("", description="The message queue; empty: the ledger's server. Holds no truth, so it may be fast and forgetful.")
-    blob_url: str = Field("file://var/blobs", description="Where images and results are kept: `file://<folder>` or `s3://<bucket>/<prefix>`.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="The ledger: a Redis or Valkey that fsyncs every write."
+    )
+    broker_url: str = Field(
+        "",
+        description="The message queue; empty: the ledger's server. It holds no truth: no fsync needed.",
+    )
+    blob_url: str = Field(
+        "file://var/blobs",
+        description="Where images and results are kept: `file://<folder>` or `s3://<bucket>/<prefix>`.",
+    )
     log_level: str = Field("INFO", description="Least severe level that is logged.")
-    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal, json elsewhere.")
-    startup_timeout_s: Seconds = Field(10, description="How long a starting service waits for the ledger before it gives up.")
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|json|text)$",
+        description="`json`, `text`, or `auto`: text on a terminal, json elsewhere.",
+    )
+    startup_timeout_s: Seconds = Field(
+        10, description="How long a starting service waits for the ledger before it gives up."
+    )
 
     job_deadline_s: Seconds = Field(900, description="A job not finished this long after submission expires.")
-    gemini_grace_s: Seconds = Field(20, description="How long fusion waits for Gemini once the ML reading is there.")
-    ml_lease_s: Seconds = Field(30, description="How long one worker may hold an ML reading; over the hard time limit.")
+    gemini_grace_s: Seconds = Field(
+        20, description="How long fusion waits for Gemini once the ML reading is there."
+    )
+    ml_lease_s: Seconds = Field(
+        30, description="How long one worker may hold an ML reading; over the hard time limit."
+    )
     gemini_lease_s: Seconds = Field(60, description="How long one worker may hold a Gemini reading.")
     fusion_lease_s: Seconds = Field(15, description="How long one worker may hold a fusion.")
-    max_deliveries: int = Field(3, ge=1, description="How often a stage may be taken up before the job is given up as poison.")
-    republish_after_s: Seconds = Field(5, description="An unclaimed message younger than this is not suspected to be lost.")
-    heartbeat_ttl_s: Seconds = Field(15, description="A worker that has not been heard of for this long counts as gone.")
-    cache_ttl_s: Seconds = Field(3600, description="How long a finished job stays in Redis after it was written to the blob store.")
-    retention_s: Seconds = Field(30 * 86400, description="How long images and results are kept, counted from submission and rounded up to the hour.")
+    max_deliveries: int = Field(
+        3, ge=1, description="How often a stage may be taken up before the job is given up as poison."
+    )
+    republish_after_s: Seconds = Field(
+        5, description="An unclaimed message younger than this is not suspected to be lost."
+    )
+    retry_pause_s: Seconds = Field(
+        1, description="Pause before a stage that failed unexpectedly is tried again; doubles each time."
+    )
+    heartbeat_ttl_s: Seconds = Field(
+        15, description="A worker that has not been heard of for this long counts as gone."
+    )
+    cache_ttl_s: Seconds = Field(
+        3600, description="How long a finished job stays in Redis after it was written to the blob store."
+    )
+    retention_s: Seconds = Field(
+        30 * 86400,
+        description="How long images and results are kept from submission, rounded up to the hour.",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,0 +1,1 @@
+"""Both readings -> one stored result; also the reaper, which keeps every job moving."""

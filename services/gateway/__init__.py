@@ -1,0 +1,1 @@
+"""The HTTP API: takes images, answers with jobs, shows how they stand."""

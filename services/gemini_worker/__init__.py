@@ -1,0 +1,1 @@
+"""Image -> second reading by Google Gemini."""

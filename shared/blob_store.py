@@ -1,0 +1,128 @@
+"""Where images, previews and finished jobs are kept: a local folder or anything S3-compatible, through obstore.
+
+On a local folder a write is fsynced, file and folder, before it counts: a 202 must survive a power cut.
+Open one store per process and after any fork: obstore runs threads of its own.
+"""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import BaseError, NotFoundError
+from obstore.store import LocalStore, S3Store
+
+from shared.errors import BlobMissingError, BlobStoreUnavailableError, SetupError
+
+_PROBE = "probe"
+
+
+class BlobStore:
+    """Bytes under paths. Paths come from `shared.names.blob_path` and never from a caller."""
+
+    def __init__(self, store: LocalStore | S3Store, root: Path | None) -> None:
+        self._store = store
+        #: The folder of a local store, None elsewhere.
+        self._root = root
+
+    @classmethod
+    def open(cls, url: str) -> "BlobStore":
+        """Open `file://<folder>` (relative or absolute) or `s3://<bucket>/<prefix>`; SetupError for others.
+
+        S3 credentials and endpoint come from the usual AWS variables or files, which obstore reads.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "file":
+            root = Path(parts.netloc + parts.path).absolute()
+            return cls(_local(root), root)
+        if parts.scheme == "s3" and parts.netloc:
+            return cls(S3Store(parts.netloc, prefix=parts.path.strip("/") or None), None)
+        raise SetupError("MEDISCAN_BLOB_URL must be file://<folder> or s3://<bucket>/<prefix>")
+
+    def put(self, path: str, data: bytes) -> None:
+        """Store `data`, replacing what was there, in one step; BlobStoreUnavailableError if it cannot be kept."""
+        with _converted():
+            obstore.put(self._store, path, data, use_multipart=False)
+            self._sync(path)
+
+    async def put_stream(self, path: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store a stream as one object. If `chunks` raises, nothing is stored and the error passes through."""
+        with _converted():
+            await obstore.put_async(self._store, path, chunks)
+
+    def sync(self, path: str) -> None:
+        """Make a streamed object durable (a no-op for S3, which is)."""
+        with _converted():
+            self._sync(path)
+
+    def get(self, path: str) -> bytes:
+        """The whole object; BlobMissingError if there is none."""
+        with _converted():
+            return obstore.get(self._store, path).bytes().to_bytes()
+
+    def get_checked(self, path: str, sha256: str) -> bytes:
+        """The whole object; BlobMissingError also where its SHA-256 is not `sha256`."""
+        data = self.get(path)
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise BlobMissingError("The stored image is not the one that was uploaded: its checksum differs.")
+        return data
+
+    def delete(self, *paths: str) -> None:
+        """Remove objects; those that are not there are no error."""
+        for path in paths:
+            try:
+                with _converted():
+                    obstore.delete(self._store, path)
+            except BlobMissingError:
+                continue
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """Names of the folders directly under `prefix`."""
+        with _converted():
+            found = obstore.list_with_delimiter(self._store, prefix or None)["common_prefixes"]
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+
+    def paths(self, prefix: str) -> list[str]:
+        """Every object under `prefix`."""
+        with _converted():
+            return [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
+
+    def check_writable(self) -> None:
+        """BlobStoreUnavailableError unless a write goes through."""
+        self.put(_PROBE, b"ok")
+
+    def _sync(self, path: str) -> None:
+        if self._root is None:
+            return
+        file = self._root / path
+        for target in (file, file.parent):
+            _fsync(target)
+
+
+def _local(root: Path) -> LocalStore:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        return LocalStore(root)
+    except OSError as error:
+        raise SetupError(f"MEDISCAN_BLOB_URL: the folder {root} cannot be made or used") from error
+
+
+def _fsync(target: Path) -> None:
+    handle = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _converted() -> Iterator[None]:
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise BlobMissingError("The stored object is not there.") from error
+    except (BaseError, OSError) as error:
+        raise BlobStoreUnavailableError("The image store cannot be read or written right now.") from error

@@ -1,0 +1,9 @@
+"""The ledger: the truth about every job, and the only package that touches job keys in Redis.
+
+`scripts.py` builds the Lua scripts, `record.py` reads what they stored, `ledger.py` is what services call.
+"""
+
+from shared.ledger.ledger import Action, Claim, Ledger, NewJob, Settled
+from shared.ledger.record import JobRecord, StageRecord
+
+__all__ = ["Action", "Claim", "JobRecord", "Ledger", "NewJob", "Settled", "StageRecord"]

@@ -1,0 +1,276 @@
+"""What services call to read and move jobs. Every write is one Lua script: it happens whole, once, or not at all.
+
+A repeated call after a lost reply gives the same answer as the first, so the Redis client may retry.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, cast
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from shared.contracts import (
+    FusedResult,
+    GeminiReading,
+    ImageFacts,
+    Metadata,
+    MlReading,
+    SkippedReading,
+    UnavailableReading,
+)
+from shared.contracts import JobError as Problem
+from shared.errors import LedgerUnavailableError, SetupError
+from shared.job_state import StageState
+from shared.ledger import scripts
+from shared.ledger.record import JobRecord, parse
+from shared.names import JobRef, Key, Priority, Stage
+from shared.settings import Settings
+
+#: The server is away, still loading, read-only, or out of memory: later may be better.
+_AWAY = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.BusyLoadingError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+
+_SCRIPTS = ("create", "claim", "settle", "release", "fail", "complete", "cancel", "archived", "reap")
+
+Fields = dict[str, str]
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a job starts with."""
+
+    image: ImageFacts
+    priority: Priority
+    metadata: Metadata
+    #: None to ask Gemini; otherwise why not.
+    gemini_skipped: SkippedReading | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A stage held under a lease. The token fences off a worker that was given up on."""
+
+    job: JobRecord
+    stage: Stage
+    token: str
+
+
+class Settled(StrEnum):
+    """What became of a settled reading."""
+
+    #: Stored; the other reading is still out.
+    SETTLED = "settled"
+    #: Stored, and it was the second: publish fusion.
+    FUSE = "fuse"
+    #: Too late to matter; nothing changed.
+    LATE = "late"
+
+
+@dataclass(frozen=True)
+class Action:
+    """What the reaper must do outside the ledger for one job: publish a stage, or archive the finished job."""
+
+    ref: JobRef
+    stage: Stage | None
+    priority: Priority
+
+
+def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
+    """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
+    pause_s = 0.25
+    retry = Retry(ExponentialBackoff(cap=pause_s, base=0.02), retries=max(1, round(patience_s / pause_s)))
+    try:
+        return redis.Redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=30,
+            retry=retry,
+            retry_on_error=list(_AWAY[:3]),
+        )
+    except ValueError as error:
+        raise SetupError("MEDISCAN_REDIS_URL is not a Redis URL (redis://host:port/db)") from error
+
+
+class Ledger:
+    """All reads and writes of jobs, over one Redis connection pool. Open one per process, after any fork."""
+
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+        self._redis = client
+        self._settings = settings
+        self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
+
+    @classmethod
+    def open(cls, settings: Settings, *, patience_s: float) -> "Ledger":
+        """Connect lazily; calls then ride out an absence of the server of about `patience_s` seconds."""
+        return cls(connect(settings, patience_s=patience_s), settings)
+
+    # --- a job's path -------------------------------------------------------------------------------------
+
+    def create(self, ref: JobRef, new: NewJob) -> JobRecord:
+        """Record a job, durably where the server fsyncs, with its deadline; its messages are yours to publish."""
+        skipped = new.gemini_skipped
+        fields = {
+            "priority": new.priority,
+            "image": new.image.model_dump_json(),
+            "metadata": json.dumps(new.metadata),
+        }
+        gemini = StageState.SKIPPED if skipped else StageState.PENDING
+        flat = [part for pair in fields.items() for part in pair]
+        stored = self._run("create", ref, gemini, skipped.model_dump_json() if skipped else "", *flat)
+        return parse(ref, _fields(stored))
+
+    def read(self, ref: JobRef) -> JobRecord | None:
+        """The job as it stands, or None where Redis does not hold it (any more)."""
+        with _converted():
+            fields = cast(Fields, self._redis.hgetall(Key.job(ref)))
+        return parse(ref, fields) if fields else None
+
+    def claim(self, ref: JobRef, stage: Stage, *, token: str) -> Claim | None:
+        """Take a stage under a lease, or None where there is nothing to do: settled, taken, over, gone.
+
+        token: unique to this delivery; repeating the call with the same one is harmless.
+        """
+        stored = self._run("claim", ref, stage, token)
+        return Claim(parse(ref, _fields(stored)), stage, token) if stored else None
+
+    def settle(self, claim: Claim, reading: MlReading | GeminiReading | UnavailableReading) -> Settled:
+        """Store a reading; on FUSE the caller publishes fusion."""
+        outcome = self._run_claimed("settle", claim, reading.state, reading.model_dump_json())
+        return Settled(outcome)
+
+    def release(self, claim: Claim, detail: str) -> Literal["released", "dead", "late"]:
+        """Give a stage back after an unexpected error: tried again after a pause, dead-lettered at the limit."""
+        return self.release_token(claim.job.ref, claim.stage, claim.token, detail)
+
+    def release_token(
+        self,
+        ref: JobRef,
+        stage: Stage,
+        token: str,
+        detail: str,
+    ) -> Literal["released", "dead", "late"]:
+        """`release` for somebody who knows only the token: the parent of a child that died."""
+        return cast(Literal["released", "dead", "late"], self._run("release", ref, stage, token, detail))
+
+    def fail(self, claim: Claim, problem: Problem, reading: UnavailableReading) -> bool:
+        """End the job as failed, at once and for good. False where it was already over."""
+        stored = problem.model_dump_json(), reading.model_dump_json()
+        return self._run_claimed("fail", claim, *stored) == "failed"
+
+    def complete(self, claim: Claim, result: FusedResult) -> JobRecord | None:
+        """Store the result and end the job. None where it was already over: the result is then dropped."""
+        stored = self._run("complete", claim.job.ref, claim.token, result.model_dump_json())
+        return parse(claim.job.ref, _fields(stored)) if stored else None
+
+    def cancel(self, ref: JobRef) -> JobRecord | None:
+        """Call a job off, unless it is over; either way return it as it then stands. None: no such job."""
+        stored = self._run("cancel", ref)
+        return parse(ref, _fields(stored)) if stored else None
+
+    def archived(self, ref: JobRef) -> None:
+        """The finished job is in the blob store: from here on Redis is a short cache for it."""
+        self._run("archived", ref, str(int(self._settings.cache_ttl_s)))
+
+    # --- the reaper ---------------------------------------------------------------------------------------
+
+    def due(self, limit: int) -> list[JobRef]:
+        """Up to `limit` jobs that the reaper must look at now, the longest overdue first."""
+        with _converted():
+            seconds, micros = self._redis.time()
+            now = seconds + micros / 1e6
+            found = cast(list[str], self._redis.zrangebyscore(Key.DUE, "-inf", now, start=0, num=limit))
+        return [JobRef.parse(text) for text in found]
+
+    def reap(self, refs: Sequence[JobRef], *, empty: set[Stage], deserted: set[Stage]) -> list[Action]:
+        """Look at each job once; what to do outside comes back.
+
+        empty: stages whose queue holds no message. deserted: stages with no worker alive.
+        """
+        flags = [str(int(stage in group)) for group in (empty, deserted) for stage in Stage]
+        return [action for ref in refs for action in _actions(ref, self._run("reap", ref, *flags))]
+
+    def holds(self, refs: Sequence[JobRef]) -> set[JobRef]:
+        """Those of `refs` that Redis still knows."""
+        with _converted(), self._redis.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.exists(Key.job(ref))
+            return {ref for ref, found in zip(refs, pipe.execute(), strict=True) if found}
+
+    # --- operators ----------------------------------------------------------------------------------------
+
+    def heartbeat(self, stage: Stage, node: str) -> None:
+        """Note that a worker node is alive and consuming its stage's queue."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            self._redis.zadd(Key.workers(stage), {node: seconds})
+            self._redis.zremrangebyscore(Key.workers(stage), "-inf", seconds - 3600)
+
+    def alive(self) -> dict[Stage, int]:
+        """How many worker nodes of each stage were heard of within `heartbeat_ttl_s`."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            since = seconds - self._settings.heartbeat_ttl_s
+            return {
+                stage: cast(int, self._redis.zcount(Key.workers(stage), since, "+inf")) for stage in Stage
+            }
+
+    def check_writable(self) -> None:
+        """LedgerUnavailableError unless a write goes through."""
+        with _converted():
+            self._redis.hset(Key.COUNTERS, "probe", "1")
+
+    def counters(self) -> dict[str, int]:
+        """Rescues, late readings, fallbacks and the like since the ledger was made."""
+        with _converted():
+            found = cast(Fields, self._redis.hgetall(Key.COUNTERS))
+        return {name: int(value) for name, value in found.items()}
+
+    def dead_letters(self, limit: int = 100) -> list[tuple[JobRef, float]]:
+        """The most recently given-up jobs with the Unix time of each."""
+        with _converted():
+            found = self._redis.zrevrange(Key.DEAD, 0, limit - 1, withscores=True)
+        return [(JobRef.parse(text), float(at)) for text, at in cast(list[tuple[str, float]], found)]
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._redis.close()
+
+    def _run_claimed(self, script: str, claim: Claim, *args: str) -> str:
+        return cast(str, self._run(script, claim.job.ref, claim.stage, claim.token, *args))
+
+    def _run(self, script: str, ref: JobRef, *args: str) -> Any:
+        keys = [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS]
+        with _converted():
+            return self._scripts[script](keys=keys, args=[str(ref), *args])
+
+
+@contextmanager
+def _converted() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise LedgerUnavailableError("The job ledger cannot be reached or written right now.") from error
+
+
+def _fields(flat: list[str]) -> Fields:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _actions(ref: JobRef, found: list[str]) -> Iterator[Action]:
+    if not found:
+        return
+    priority, *todo = found
+    for what in todo:
+        yield Action(ref, None if what == "archive" else Stage(what), Priority(priority))

@@ -1,0 +1,116 @@
+-- Shared by every script; scripts.py puts the generated tables JOB, STAGE, TERMINAL, SETTLED and KNOB before it.
+-- Time is this server's alone, so the clocks of gateways and workers do not matter.
+
+local KEY_JOB, KEY_DUE, KEY_DEAD, KEY_COUNTERS, KEY_WATERMARKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local REF = ARGV[1]
+local STAGES = {'ml', 'gemini', 'fusion'}
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
+
+local J = {}        -- the job as it will be after this script
+local changes = {}  -- what to write, as HSET wants it
+
+local function load_job()
+  local flat = redis.call('HGETALL', KEY_JOB)
+  for i = 1, #flat, 2 do J[flat[i]] = flat[i + 1] end
+  return J.state ~= nil
+end
+
+local function set(field, value)
+  if type(value) == 'number' then value = string.format('%.6f', value) end
+  J[field] = value
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
+
+local function number(field) return tonumber(J[field] or '0') end
+local function stage_state(stage) return J[stage .. '.state'] end
+local function count(what) redis.call('HINCRBY', KEY_COUNTERS, what, 1) end
+local function is_over() return TERMINAL[J.state] == true end
+
+-- The two gates that every change of state passes; a refusal here is a bug in a script, and nothing is written.
+local function step_job(to)
+  if not JOB[J.state][to] then error('refused: job ' .. J.state .. ' -> ' .. to) end
+  set('state', to)
+end
+
+local function step_stage(stage, to)
+  local from = stage_state(stage)
+  if not STAGE[from][to] then error('refused: ' .. stage .. ' ' .. from .. ' -> ' .. to) end
+  set(stage .. '.state', to)
+end
+
+-- A message for this stage is about to be in the queue.
+local function mark_published(stage)
+  set(stage .. '.published_at', NOW)
+  set(stage .. '.look_at', NOW + KNOB.republish_after_s)
+end
+
+-- Both readings settled: fusion may begin. True for exactly one caller.
+local function open_fusion()
+  if stage_state('fusion') ~= 'waiting' then return false end
+  if not (SETTLED[stage_state('ml')] and SETTLED[stage_state('gemini')]) then return false end
+  step_stage('fusion', 'pending')
+  mark_published('fusion')
+  return true
+end
+
+local function settle(stage, state, reading)
+  step_stage(stage, state)
+  set(stage .. '.reading', reading)
+  set(stage .. '.settled_at', NOW)
+end
+
+local function end_job(state, problem)
+  step_job(state)
+  set('ended_at', NOW)
+  if problem then set('error', problem) end
+end
+
+local function unavailable(stage, reason, detail)
+  settle(stage, 'unavailable', cjson.encode({state = 'unavailable', reason = reason, detail = detail}))
+end
+
+-- Given up for good: the job fails and the operator finds it among the dead letters.
+local function dead_letter(stage, reason, detail)
+  unavailable(stage, reason, detail)
+  end_job('failed', cjson.encode({code = stage .. '_gave_up', detail = detail}))
+  redis.call('ZADD', KEY_DEAD, NOW, REF)
+  count('dead_lettered')
+end
+
+-- When the reaper must look at this job next.
+local function next_due()
+  if is_over() then return NOW end
+  local at = number('deadline_at')
+  for _, stage in ipairs(STAGES) do
+    local state = stage_state(stage)
+    if state == 'pending' then at = math.min(at, number(stage .. '.look_at')) end
+    if state == 'claimed' then at = math.min(at, number(stage .. '.lease_until')) end
+  end
+  if SETTLED[stage_state('ml')] and not SETTLED[stage_state('gemini')] then
+    at = math.min(at, number('ml.settled_at') + KNOB.gemini_grace_s)
+  end
+  return at
+end
+
+local function commit(due)
+  set('version', string.format('%d', number('version') + 1))
+  redis.call('HSET', KEY_JOB, unpack(changes))
+  redis.call('ZADD', KEY_DUE, due or next_due(), REF)
+end
+
+local function whole_job()
+  local flat = {}
+  for field, value in pairs(J) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  return flat
+end
+
+-- Whether the caller still holds this stage; a worker that was given up on does not.
+local function holds(stage, token)
+  return not is_over() and stage_state(stage) == 'claimed' and J[stage .. '.token'] == token
+end

@@ -1,0 +1,99 @@
+"""Reads what the scripts stored: one flat Redis hash -> one typed job record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from shared.contracts import (
+    FusedResult,
+    GeminiReading,
+    ImageFacts,
+    JobError,
+    Metadata,
+    MlReading,
+    SkippedReading,
+    UnavailableReading,
+)
+from shared.job_state import TERMINAL, JobState, StageState
+from shared.names import Blob, JobRef, Priority, Stage, blob_path
+
+_ML: TypeAdapter[MlReading | UnavailableReading] = TypeAdapter(MlReading | UnavailableReading)
+_GEMINI: TypeAdapter[GeminiReading | UnavailableReading | SkippedReading] = TypeAdapter(
+    GeminiReading | UnavailableReading | SkippedReading,
+)
+_METADATA: TypeAdapter[Metadata] = TypeAdapter(Metadata)
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of a job. Times are Unix seconds of the ledger's clock."""
+
+    state: StageState
+    deliveries: int
+    claimed_at: float | None
+    settled_at: float | None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """Everything the ledger knows of one job. Times are Unix seconds of the ledger's clock."""
+
+    ref: JobRef
+    #: Grows by one with every change.
+    version: int
+    state: JobState
+    priority: Priority
+    created_at: float
+    deadline_at: float
+    ended_at: float | None
+    image: ImageFacts
+    metadata: Metadata
+    stages: Mapping[Stage, StageRecord]
+    ml: MlReading | UnavailableReading | None
+    gemini: GeminiReading | UnavailableReading | SkippedReading | None
+    result: FusedResult | None
+    error: JobError | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job is in a terminal state."""
+        return self.state in TERMINAL
+
+    @property
+    def image_path(self) -> str:
+        """Where the uploaded bytes are in the blob store."""
+        return blob_path(self.ref, Blob.IMAGE)
+
+
+def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
+    """Build the record from the hash's fields; KeyError or ValidationError if somebody else wrote there."""
+    return JobRecord(
+        ref=ref,
+        version=int(fields["version"]),
+        state=JobState(fields["state"]),
+        priority=Priority(fields["priority"]),
+        created_at=float(fields["created_at"]),
+        deadline_at=float(fields["deadline_at"]),
+        ended_at=_seconds(fields, "ended_at"),
+        image=ImageFacts.model_validate_json(fields["image"]),
+        metadata=_METADATA.validate_json(fields["metadata"]),
+        stages={stage: _stage(fields, stage) for stage in Stage},
+        ml=_ML.validate_json(fields["ml.reading"]) if "ml.reading" in fields else None,
+        gemini=_GEMINI.validate_json(fields["gemini.reading"]) if "gemini.reading" in fields else None,
+        result=FusedResult.model_validate_json(fields["result"]) if "result" in fields else None,
+        error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
+    )
+
+
+def _stage(fields: Mapping[str, str], stage: Stage) -> StageRecord:
+    return StageRecord(
+        state=StageState(fields[f"{stage}.state"]),
+        deliveries=int(fields.get(f"{stage}.deliveries", "0")),
+        claimed_at=_seconds(fields, f"{stage}.claimed_at"),
+        settled_at=_seconds(fields, f"{stage}.settled_at"),
+    )
+
+
+def _seconds(fields: Mapping[str, str], name: str) -> float | None:
+    return float(fields[name]) if name in fields else None

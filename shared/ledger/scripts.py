@@ -1,0 +1,63 @@
+"""Builds the ledger's Lua scripts: generated tables and knobs, then the prelude, then one script.
+
+The transition tables come from `shared/job_state.py`, so Redis enforces exactly the table that is tested.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from shared.job_state import JOB_TRANSITIONS, SETTLED, STAGE_TRANSITIONS, TERMINAL
+from shared.settings import Settings
+
+#: Messages published this close together may be claimed in either order without one being lost.
+_REORDER_SLACK_S = 2.0
+#: A finished job not archived by then is archived by the reaper.
+_ARCHIVE_AFTER_S = 5.0
+
+_KNOBS = (
+    "job_deadline_s",
+    "gemini_grace_s",
+    "ml_lease_s",
+    "gemini_lease_s",
+    "fusion_lease_s",
+    "max_deliveries",
+    "republish_after_s",
+    "retry_pause_s",
+)
+
+
+def build(name: str, settings: Settings) -> str:
+    """The complete text of script `name`, with this service's settings in it."""
+    return "\n".join((_tables(), _knobs(settings), _read("prelude"), _read(name)))
+
+
+@cache
+def _read(name: str) -> str:
+    return files("shared.ledger").joinpath("lua", f"{name}.lua").read_text()
+
+
+def _tables() -> str:
+    return "\n".join(
+        (
+            f"local JOB = {_nested(JOB_TRANSITIONS)}",
+            f"local STAGE = {_nested(STAGE_TRANSITIONS)}",
+            f"local TERMINAL = {_lua_set(TERMINAL)}",
+            f"local SETTLED = {_lua_set(SETTLED)}",
+        ),
+    )
+
+
+def _knobs(settings: Settings) -> str:
+    values = {name: getattr(settings, name) for name in _KNOBS}
+    values |= {"reorder_slack_s": _REORDER_SLACK_S, "archive_after_s": _ARCHIVE_AFTER_S}
+    return f"local KNOB = {{{', '.join(f'{name} = {value}' for name, value in values.items())}}}"
+
+
+def _nested(table: Mapping[Any, frozenset[Any]]) -> str:
+    return "{" + ", ".join(f"{state} = {_lua_set(after)}" for state, after in table.items()) + "}"
+
+
+def _lua_set(members: frozenset[Any]) -> str:
+    return "{" + ", ".join(f"{member} = true" for member in sorted(members)) + "}"

@@ -1,0 +1,102 @@
+"""The message queue: how Celery is set up here, and the one way to publish.
+
+A message says "look at this job" and nothing else; losing or repeating one costs time only
+(docs/decisions/0001-ledger-is-the-truth.md). That is why messages are acknowledged early, and why kombu's
+bookkeeping of unacknowledged messages on Redis is off.
+"""
+
+from typing import Any
+
+import celery
+from celery import Celery
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+
+from shared.errors import BrokerUnavailableError
+from shared.names import TASK_OF_STAGE, JobRef, Priority, Stage
+from shared.settings import Settings
+
+#: kombu on Redis serves the lower number first.
+_REDIS_PRIORITY = {Priority.STAT: 0, Priority.ROUTINE: 9}
+#: AMQP serves the higher number first.
+_AMQP_PRIORITY = {Priority.STAT: 9, Priority.ROUTINE: 0}
+
+
+def make_celery(settings: Settings) -> Celery:
+    """A Celery application for this cluster; tasks are registered by the services."""
+    app = Celery("mediscan", broker=settings.effective_broker_url, set_as_current=False)
+    app.conf.update(_configuration())
+    return app
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        # Results live in the ledger; nothing here waits for another task.
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "task_queues": [Queue(stage, durable=True) for stage in Stage],  # type: ignore[no-untyped-call]
+        "task_create_missing_queues": False,
+        # Take a message only when a child is free for it, so that one slow worker hoards nothing.
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        # Publishing gives up quickly: the ledger has the job, and the reaper publishes what was not.
+        "broker_pool_acquire_timeout": 2,
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1},
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {
+            # Early acknowledgement makes the unacked set dead weight: five commands a message.
+            "ack_emulation": False,
+            "priority_steps": sorted(_REDIS_PRIORITY.values()),
+            "socket_timeout": 10,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "retry_on_timeout": True,
+            "health_check_interval": 10,
+        },
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        # A stopping worker first lets running tasks end; compose and the demo wait a little longer than this.
+        "worker_soft_shutdown_timeout": 8,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        "task_store_errors_even_if_ignored": False,
+    }
+
+
+def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
+    """Tell the stage's workers to look at a job; BrokerUnavailableError when that fails (the reaper repeats it)."""
+    try:
+        app.send_task(
+            TASK_OF_STAGE[stage],
+            args=(str(ref),),
+            queue=stage,
+            priority=_priorities(app)[priority],
+        )
+    except (OperationalError, celery.exceptions.CeleryError, OSError) as error:
+        raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
+
+
+def depth(app: Celery, stage: Stage) -> int:
+    """Messages waiting in a stage's queue; BrokerUnavailableError when the broker does not answer."""
+    try:
+        with app.connection_for_read() as connection:
+            declared = connection.default_channel.queue_declare(stage, passive=True)
+            return int(declared.message_count)
+    except connection_errors(app) as error:
+        raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
+
+
+def connection_errors(app: Celery) -> tuple[type[BaseException], ...]:
+    """What this broker's client raises when the broker is away."""
+    connection = app.connection_for_read()
+    return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
+
+
+def _priorities(app: Celery) -> dict[Priority, int]:
+    is_amqp = str(app.conf.broker_url).startswith(("amqp", "pyamqp"))
+    return _AMQP_PRIORITY if is_amqp else _REDIS_PRIORITY

@@ -1,0 +1,152 @@
+"""What the three Celery services have in common: claim, work, give back on error, heartbeat, start-up checks."""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import Celery, bootsteps
+from celery.signals import task_failure
+
+from shared.blob_store import BlobStore
+from shared.errors import LedgerUnavailableError, MediScanError, SetupError
+from shared.ledger import Claim, Ledger
+from shared.names import JobRef, Stage
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: How long a worker rides out an absent ledger before a reading is abandoned to its lease.
+_PATIENCE_S = 20.0
+_HEARTBEAT_S = 5.0
+
+
+@dataclass
+class Resources:
+    """What a working process holds open. Built before the fork, opened by each child at first use after it."""
+
+    app: Celery
+    settings: Settings
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """This process's ledger."""
+        return Ledger.open(self.settings, patience_s=_PATIENCE_S)
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """This process's blob store."""
+        return BlobStore.open(self.settings.blob_url)
+
+
+def work_on(
+    resources: Resources,
+    stage: Stage,
+    job: str,
+    delivery: str,
+    work: Callable[[Claim], None],
+) -> None:
+    """Claim a stage and do `work`; on an unexpected error give it back, so that it is tried again or buried.
+
+    delivery: the Celery task id. It is the claim's token, so the parent process can give back what its child
+    died holding.
+    """
+    ledger = resources.ledger
+    claim = ledger.claim(JobRef.parse(job), stage, token=delivery)
+    if claim is None:
+        return
+    try:
+        work(claim)
+    except LedgerUnavailableError:
+        log.exception(
+            "the ledger went away", extra=_about(claim)
+        )  # the lease runs out and the reaper repeats it
+    except Exception as error:
+        log.exception("%s failed", stage, extra=_about(claim))
+        ledger.release(claim, _public(error))
+
+
+def run(app: Celery, stage: Stage, settings: Settings, *, pool: str, concurrency: int) -> None:
+    """Serve a stage's queue until told to stop. SetupError if the ledger does not answer in time."""
+    ledger = Ledger.open(settings, patience_s=1)
+    wait_for(ledger, settings)
+    _beat_from(app, stage, ledger)
+    _give_back_when_child_dies(ledger, stage)
+    node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
+    options = ["-Q", stage, "-P", pool, "-c", str(concurrency), "-n", node, "-l", settings.log_level]
+    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    app.worker_main(["-q", "worker", *options, *quiet])
+
+
+def wait_for(ledger: Ledger, settings: Settings) -> None:
+    """Return once the ledger takes writes; SetupError after `startup_timeout_s`."""
+    give_up = time.monotonic() + settings.startup_timeout_s
+    while True:
+        try:
+            return ledger.check_writable()
+        except LedgerUnavailableError as error:
+            if time.monotonic() > give_up:
+                raise SetupError("the ledger at MEDISCAN_REDIS_URL does not answer") from error
+            time.sleep(0.2)
+
+
+def exit_on_setup_error(main: Callable[[], None]) -> None:
+    """Run a service's entry point; a SetupError becomes one clear line and exit status 1."""
+    try:
+        main()
+    except SetupError as error:
+        sys.stderr.write(f"mediscan: {error.detail}\n")
+        sys.exit(1)
+
+
+def _beat_from(app: Celery, stage: Stage, ledger: Ledger) -> None:
+    def beat(node: str) -> None:
+        try:
+            ledger.heartbeat(stage, node)
+        except LedgerUnavailableError:
+            log.warning("no heartbeat: the ledger is away")
+
+    class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]
+        """Says in the ledger that this node consumes its queue; starts once it does."""
+
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def start(self, parent: Any) -> None:
+            beat(parent.hostname)
+            self.timer = parent.timer.call_repeatedly(_HEARTBEAT_S, beat, (parent.hostname,))
+
+        def stop(self, parent: Any) -> None:
+            self.timer.cancel()
+
+    app.steps["consumer"].add(Heartbeat)
+
+
+def _give_back_when_child_dies(ledger: Ledger, stage: Stage) -> None:
+    def give_back(task_id: str, exception: BaseException, args: tuple[str, ...], **_: object) -> None:
+        if not isinstance(exception, WorkerLostError | TimeLimitExceeded):
+            return
+        ref = JobRef.parse(args[0])
+        log.error("a child died or hung on a job", extra={"job": str(ref), "stage": stage})
+        try:
+            ledger.release_token(ref, stage, task_id, "The worker died or hung each time this was tried.")
+        except LedgerUnavailableError:
+            log.warning("the lease must run out: the ledger is away", extra={"job": str(ref)})
+
+    task_failure.connect(give_back, weak=False)
+
+
+def _about(claim: Claim) -> dict[str, object]:
+    deliveries = claim.job.stages[claim.stage].deliveries
+    return {"job": str(claim.job.ref), "stage": claim.stage, "attempt": deliveries}
+
+
+def _public(error: Exception) -> str:
+    if isinstance(error, MediScanError):
+        return error.detail
+    return f"An unexpected error of our own ({type(error).__name__}) each time this was tried."
