@@ -1,0 +1,61 @@
+"""The Gemini worker's knobs, on top of those every service has."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from shared.settings import Seconds, Settings
+
+ClientName = Literal["google-genai", "google-generativeai"]
+
+
+class GeminiWorkerSettings(Settings):
+    """Whether, how and for how long Gemini is asked."""
+
+    gemini_api_key: SecretStr | None = Field(
+        None,
+        description=(
+            "Key of the Gemini API; none: every Gemini reading is skipped. Google's terms forbid use of the API "
+            "in clinical practice or for medical advice: research and quality work only."
+        ),
+    )
+    gemini_client: ClientName = Field(
+        "google-genai",
+        description="The library that talks to Gemini; `google-generativeai` reached its end of life.",
+    )
+    gemini_model: str = Field(
+        "gemini-3.8-flash",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Gemini model asked for a reading; avoid `-latest`, which changes under you.",
+    )
+    gemini_base_url: str = Field(
+        "", pattern=r"^(https?://\S+)?$", description="Where the Gemini API is; empty: Google's own address."
+    )
+    gemini_timeout_s: Seconds = Field(
+        15, description="Budget of one Gemini reading, retries and pauses included; under `gemini_lease_s`."
+    )
+    gemini_attempts: Annotated[int, Field(ge=1, le=10)] = Field(
+        2, description="How often Gemini is asked within the budget before the reading is given up."
+    )
+    gemini_concurrency: Annotated[int, Field(ge=1)] = Field(
+        8,
+        description="How many Gemini readings one worker has under way at a time; each waits on the network.",
+    )
+    gemini_max_image_side_px: Annotated[int, Field(ge=64)] = Field(
+        1024, description="Images sent to Gemini are scaled down to at most this many pixels a side."
+    )
+    gemini_max_image_pixels: Annotated[int, Field(ge=1)] = Field(
+        40_000_000, description="Images of more pixels than this are not decoded for Gemini."
+    )
+
+    @field_validator("gemini_api_key")
+    @classmethod
+    def _blank_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+        """Compose files pass an unset variable on as an empty one."""
+        return key if key is not None and key.get_secret_value().strip() else None
+
+    @model_validator(mode="after")
+    def _budget_within_lease(self) -> Self:
+        if self.gemini_timeout_s >= self.gemini_lease_s:
+            raise ValueError("gemini_timeout_s must be under gemini_lease_s")
+        return self
