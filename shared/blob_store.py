@@ -42,11 +42,15 @@ class BlobStore:
             return cls(S3Store(parts.netloc, prefix=parts.path.strip("/") or None), None)
         raise SetupError("MEDISCAN_BLOB_URL must be file://<folder> or s3://<bucket>/<prefix>")
 
-    def put(self, path: str, data: bytes) -> None:
-        """Store `data`, replacing what was there, in one step; BlobStoreUnavailableError if it cannot be kept."""
+    def put(self, path: str, data: bytes, *, durable: bool = True) -> None:
+        """Store `data`, replacing what was there, in one step; BlobStoreUnavailableError if it cannot be kept.
+
+        durable=False spares the fsync, for what can be made again.
+        """
         with _converted():
             obstore.put(self._store, path, data, use_multipart=False)
-            self._sync(path)
+            if durable:
+                self._sync(path)
 
     async def put_stream(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream as one object. If `chunks` raises, nothing is stored and the error passes through."""

@@ -111,6 +111,9 @@ class Key:
     #: Hash `stage:priority` -> newest publication among claimed messages; older unclaimed ones were lost.
     WATERMARKS = "mediscan:watermarks"
 
+    #: Present while a reaper is alive.
+    REAPER = "mediscan:reaper"
+
     @staticmethod
     def job(ref: JobRef) -> str:
         """Hash with everything the ledger knows of one live job."""

@@ -222,9 +222,17 @@ class Ledger:
         with _converted():
             seconds, _ = self._redis.time()
             since = seconds - self._settings.heartbeat_ttl_s
-            return {
-                stage: cast(int, self._redis.zcount(Key.workers(stage), since, "+inf")) for stage in Stage
-            }
+            return {stage: self._redis.zcount(Key.workers(stage), since, "+inf") for stage in Stage}
+
+    def reaper_beat(self) -> None:
+        """Note that a reaper is alive."""
+        with _converted():
+            self._redis.set(Key.REAPER, "alive", ex=int(self._settings.heartbeat_ttl_s) or 1)
+
+    def reaper_alive(self) -> bool:
+        """Whether a reaper was heard of within `heartbeat_ttl_s`."""
+        with _converted():
+            return bool(self._redis.exists(Key.REAPER))
 
     def check_writable(self) -> None:
         """LedgerUnavailableError unless a write goes through."""

@@ -1,0 +1,13 @@
+"""Writes a finished job to the blob store, where its result outlives Redis."""
+
+from shared.blob_store import BlobStore
+from shared.job_view import view
+from shared.ledger import JobRecord, Ledger
+from shared.names import Blob, blob_path
+
+
+def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
+    """Store the finished job as one JSON object, then let Redis keep it as a short cache. Safe to repeat."""
+    record = view(job).model_dump_json().encode()
+    blobs.put(blob_path(job.ref, Blob.RECORD), record)
+    ledger.archived(job.ref)

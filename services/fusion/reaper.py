@@ -1,0 +1,91 @@
+"""Keeps every job moving: publishes lost messages, frees abandoned readings, ends waits, archives and expires.
+
+A process of its own and not a Celery task, so that a long queue cannot delay it. What to do with a job is
+decided by one atomic script (`shared/ledger/lua/reap.lua`); this loop carries it out. Running two is safe.
+"""
+
+import logging
+import signal
+import threading
+import time
+
+from celery import Celery
+
+from services.fusion.archive import archive
+from services.fusion.retention import sweep
+from services.fusion.settings import FusionSettings
+from shared import queue
+from shared.blob_store import BlobStore
+from shared.errors import BrokerUnavailableError, MediScanError
+from shared.ledger import Action, Ledger
+from shared.names import Stage
+from shared.worker import wait_for
+
+log = logging.getLogger(__name__)
+
+
+def run(app: Celery, settings: FusionSettings) -> None:
+    """Reap until told to stop. SetupError if the ledger does not answer in time."""
+    ledger = Ledger.open(settings, patience_s=1)
+    wait_for(ledger, settings)
+    reaper = Reaper(app, settings, ledger, BlobStore.open(settings.blob_url))
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.is_set():
+        busy = reaper.look()
+        stop.wait(0 if busy else settings.reaper_interval_s)
+
+
+class Reaper:
+    """One look at the due jobs at a time; between looks it remembers only when it last swept."""
+
+    def __init__(self, app: Celery, settings: FusionSettings, ledger: Ledger, blobs: BlobStore) -> None:
+        self._app = app
+        self._settings = settings
+        self._ledger = ledger
+        self._blobs = blobs
+        self._next_sweep = 0.0
+
+    def look(self) -> bool:
+        """Handle one batch; True if there may be more at once. An absent ledger or store is tried again later."""
+        try:
+            self._ledger.reaper_beat()
+            found = self._reap()
+            self._sweep_in_time()
+        except MediScanError as error:
+            log.warning("reaper: %s", error.detail, extra={"code": error.code})
+            return False
+        return found >= self._settings.reaper_batch
+
+    def _reap(self) -> int:
+        refs = self._ledger.due(self._settings.reaper_batch)
+        if refs:
+            deserted = {stage for stage, workers in self._ledger.alive().items() if not workers}
+            for action in self._ledger.reap(refs, empty=self._empty_queues(), deserted=deserted):
+                self._carry_out(action)
+        return len(refs)
+
+    def _carry_out(self, action: Action) -> None:
+        try:
+            if action.stage is not None:
+                queue.publish(self._app, action.ref, action.stage, action.priority)
+            elif (job := self._ledger.read(action.ref)) is not None:
+                archive(job, self._ledger, self._blobs)
+        except MediScanError as error:
+            # The job stays due and comes round again; one that fails must not hold up the others.
+            log.warning("reaper: %s", error.detail, extra={"job": str(action.ref), "code": error.code})
+
+    def _empty_queues(self) -> set[Stage]:
+        try:
+            return {stage for stage in Stage if queue.depth(self._app, stage) == 0}
+        except BrokerUnavailableError:
+            return set()  # unknown is not empty: publishing now would fail anyway
+
+    def _sweep_in_time(self) -> None:
+        if time.monotonic() < self._next_sweep:
+            return
+        self._next_sweep = time.monotonic() + self._settings.sweep_interval_s
+        removed = sweep(self._ledger, self._blobs, self._settings, now=time.time())
+        if removed:
+            log.info("swept old and orphaned objects", extra={"count": removed})

@@ -1,0 +1,52 @@
+"""Removes what may no longer be kept, and what nobody owns.
+
+Blobs lie in one folder per hour of submission (`shared.names.blob_path`), so nothing in Redis has to remember
+millions of finished jobs: a folder older than the retention goes as a whole. An orphan is an image whose
+upload never became a job: the gateway died in between. It is known by having no record and no ledger entry.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from shared.blob_store import BlobStore
+from shared.ledger import Ledger
+from shared.names import Blob, JobRef
+from shared.settings import Settings
+
+#: An upload may be this old before a missing job means that it has none.
+_ORPHAN_AFTER_S = 3600.0
+#: Orphans are looked for in this many hours before that.
+_ORPHAN_HOURS = 3
+
+
+def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -> int:
+    """Delete expired folders and recent orphans of every tenant; the number of objects deleted. now: Unix s."""
+    oldest_kept = _hour(now - settings.retention_s)
+    orphan_hours = {_hour(now - _ORPHAN_AFTER_S - 3600 * back) for back in range(1, _ORPHAN_HOURS + 1)}
+    removed = 0
+    for tenant in blobs.folders():
+        for hour in blobs.folders(tenant):
+            if hour < oldest_kept:
+                removed += _delete(blobs, blobs.paths(f"{tenant}/{hour}"))
+            elif hour in orphan_hours:
+                removed += _delete(blobs, _orphans(ledger, blobs.paths(f"{tenant}/{hour}"), tenant))
+    return removed
+
+
+def _orphans(ledger: Ledger, paths: Iterable[str], tenant: str) -> list[str]:
+    by_job: dict[JobRef, list[str]] = {}
+    for path in paths:
+        job_id = path.rsplit("/", 1)[-1].split(".", 1)[0]
+        by_job.setdefault(JobRef(tenant, job_id), []).append(path)
+    unrecorded = [ref for ref, own in by_job.items() if not any(p.endswith(f".{Blob.RECORD}") for p in own)]
+    known = ledger.holds(unrecorded)
+    return [path for ref in unrecorded if ref not in known for path in by_job[ref]]
+
+
+def _delete(blobs: BlobStore, paths: list[str]) -> int:
+    blobs.delete(*paths)
+    return len(paths)
+
+
+def _hour(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y%m%d%H")

@@ -1,0 +1,48 @@
+"""The fusion service's knobs: how readings are joined, and how often the reaper looks."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from services.fusion.logic import FusionPolicy
+from shared.contracts import PolicyName, Probability
+from shared.settings import Seconds, Settings
+
+Score = Annotated[int, Field(ge=0, le=100)]
+
+
+class FusionSettings(Settings):
+    """Shared knobs and those of fusion and its reaper."""
+
+    fusion_concurrency: int = Field(1, ge=1, description="Fusion tasks done at once by one worker.")
+    fusion_policy: PolicyName = Field(
+        PolicyName.WEIGHTED,
+        description="`weighted` average of P(positive), or `highest_confidence`: the surer reader decides.",
+    )
+    fusion_ml_weight: Probability = Field(0.7, description="Weight of the ML reading under `weighted`.")
+    fusion_review_margin: Probability = Field(
+        0.1,
+        description="A fused P(positive) closer than this to the threshold needs review.",
+    )
+    risk_moderate_from: Score = Field(30, description="Risk score at which the moderate band begins.")
+    risk_high_from: Score = Field(70, description="Risk score at which the high band begins.")
+    reaper_interval_s: Seconds = Field(1, description="Pause between two looks at the due jobs.")
+    reaper_batch: int = Field(500, ge=1, description="Due jobs handled in one look.")
+    sweep_interval_s: Seconds = Field(600, description="Pause between two sweeps of old and orphaned blobs.")
+
+    @model_validator(mode="after")
+    def _bands_in_order(self) -> Self:
+        if self.risk_moderate_from >= self.risk_high_from:
+            raise ValueError("risk_moderate_from must be below risk_high_from")
+        return self
+
+    @property
+    def policy(self) -> FusionPolicy:
+        """The joining rules as the pure decision takes them."""
+        return FusionPolicy(
+            name=self.fusion_policy,
+            ml_weight=self.fusion_ml_weight,
+            review_margin=self.fusion_review_margin,
+            moderate_from=self.risk_moderate_from,
+            high_from=self.risk_high_from,
+        )
