@@ -45,7 +45,8 @@ class Priority(StrEnum):
     ROUTINE = "routine"
 
 
-_JOB_ID = re.compile(r"job_[0-9a-f]{12}[0-9a-f]{20}")
+#: The first digit keeps the time before the year 10,000, where dates end.
+_JOB_ID = re.compile(r"job_[0-9a-d][0-9a-f]{11}[0-9a-f]{20}")
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import SetupError
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 SECRETS_DIR_VARIABLE = "MEDISCAN_SECRETS_DIR"
 
@@ -21,7 +21,9 @@ SECRETS_DIR_VARIABLE = "MEDISCAN_SECRETS_DIR"
 class Settings(BaseSettings):
     """Shared by every service."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDISCAN_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="MEDISCAN_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="The ledger: a Redis or Valkey that fsyncs every write."
@@ -34,7 +36,11 @@ class Settings(BaseSettings):
         "file://var/blobs",
         description="Where images and results are kept: `file://<folder>` or `s3://<bucket>/<prefix>`.",
     )
-    log_level: str = Field("INFO", description="Least severe level that is logged.")
+    log_level: str = Field(
+        "INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$",
+        description="Least severe level that is logged.",
+    )
     log_format: str = Field(
         "auto",
         pattern="^(auto|json|text)$",

@@ -3,7 +3,7 @@
 `scripts.py` builds the Lua scripts, `record.py` reads what they stored, `ledger.py` is what services call.
 """
 
-from shared.ledger.ledger import Action, Claim, Ledger, NewJob, Settled
+from shared.ledger.ledger import Action, Claim, Ledger, NewJob, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
-__all__ = ["Action", "Claim", "JobRecord", "Ledger", "NewJob", "Settled", "StageRecord"]
+__all__ = ["Action", "Claim", "JobRecord", "Ledger", "NewJob", "Released", "Settled", "StageRecord"]

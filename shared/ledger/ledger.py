@@ -4,11 +4,13 @@ A repeated call after a lost reply gives the same answer as the first, so the Re
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, TypeVar, cast
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -40,9 +42,13 @@ _AWAY = (
     redis.exceptions.OutOfMemoryError,
 )
 
+#: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
+_REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
+
 _SCRIPTS = ("create", "claim", "settle", "release", "fail", "complete", "cancel", "archived", "reap")
 
 Fields = dict[str, str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,19 @@ class Settled(StrEnum):
     LATE = "late"
 
 
+class Released(StrEnum):
+    """What became of a stage that was given back."""
+
+    #: Tried again after a pause.
+    RELEASED = "released"
+    #: Delivered too often: the job failed and is a dead letter.
+    DEAD = "dead"
+    #: Delivered too often, and a result can do without it (Gemini): the job goes on.
+    UNAVAILABLE = "unavailable"
+    #: No longer held by the caller; nothing changed.
+    LATE = "late"
+
+
 @dataclass(frozen=True)
 class Action:
     """What the reaper must do outside the ledger for one job: publish a stage, or archive the finished job."""
@@ -85,10 +104,37 @@ class Action:
     priority: Priority
 
 
+class _Patience(Retry):
+    """Tries again until a time is up; a number of tries would last anything from nothing to minutes.
+
+    A refused connection fails at once and a hung server only after `socket_timeout`, and redis-py tries again
+    at two levels, to connect and to run a command.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        super().__init__(ExponentialBackoff(cap=0.25, base=0.02), retries=-1)
+        self._patience_s = patience_s
+
+    def call_with_retry(
+        self,
+        do: Callable[[], T],
+        fail: Callable[..., Any],
+        is_retryable: Callable[[Exception], bool] | None = None,
+        with_failure_count: bool = False,
+    ) -> T:
+        """As redis-py's own, which this only ends."""
+        give_up = time.monotonic() + self._patience_s
+
+        def fail_or_give_up(error: Exception, *failures: int) -> None:
+            fail(error, *failures)
+            if time.monotonic() > give_up:
+                raise error
+
+        return super().call_with_retry(do, fail_or_give_up, is_retryable, with_failure_count)
+
+
 def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
     """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
-    pause_s = 0.25
-    retry = Retry(ExponentialBackoff(cap=pause_s, base=0.02), retries=max(1, round(patience_s / pause_s)))
     try:
         return redis.Redis.from_url(
             settings.redis_url,
@@ -96,7 +142,7 @@ def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
             socket_timeout=5,
             socket_connect_timeout=2,
             health_check_interval=30,
-            retry=retry,
+            retry=_Patience(patience_s),
             retry_on_error=list(_AWAY[:3]),
         )
     except ValueError as error:
@@ -150,8 +196,8 @@ class Ledger:
         outcome = self._run_claimed("settle", claim, reading.state, reading.model_dump_json())
         return Settled(outcome)
 
-    def release(self, claim: Claim, detail: str) -> Literal["released", "dead", "late"]:
-        """Give a stage back after an unexpected error: tried again after a pause, dead-lettered at the limit."""
+    def release(self, claim: Claim, detail: str) -> Released:
+        """Give a stage back after an unexpected error: tried again after a pause, given up at the limit."""
         return self.release_token(claim.job.ref, claim.stage, claim.token, detail)
 
     def release_token(
@@ -160,9 +206,9 @@ class Ledger:
         stage: Stage,
         token: str,
         detail: str,
-    ) -> Literal["released", "dead", "late"]:
+    ) -> Released:
         """`release` for somebody who knows only the token: the parent of a child that died."""
-        return cast(Literal["released", "dead", "late"], self._run("release", ref, stage, token, detail))
+        return Released(self._run("release", ref, stage, token, detail))
 
     def fail(self, claim: Claim, problem: Problem, reading: UnavailableReading) -> bool:
         """End the job as failed, at once and for good. False where it was already over."""
@@ -181,7 +227,7 @@ class Ledger:
 
     def archived(self, ref: JobRef) -> None:
         """The finished job is in the blob store: from here on Redis is a short cache for it."""
-        self._run("archived", ref, str(int(self._settings.cache_ttl_s)))
+        self._run("archived", ref, str(math.ceil(self._settings.cache_ttl_s * 1000)))
 
     # --- the reaper ---------------------------------------------------------------------------------------
 
@@ -268,7 +314,9 @@ class Ledger:
 def _converted() -> Iterator[None]:
     try:
         yield
-    except _AWAY as error:
+    except redis.exceptions.RedisError as error:
+        if not (isinstance(error, _AWAY) or str(error).startswith(_REFUSES_WRITES)):
+            raise
         raise LedgerUnavailableError("The job ledger cannot be reached or written right now.") from error
 
 

@@ -1,6 +1,6 @@
 """Integration tests run against a real Valkey that they start themselves, flushed before each test."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -8,6 +8,7 @@ import pytest
 
 from shared.ledger import Ledger
 from shared.settings import Settings
+from tests.support.jobs import Jobs
 from tests.support.valkey import Server
 
 
@@ -44,3 +45,16 @@ def make_ledger(valkey: Server) -> Iterator[MakeLedger]:
             return ledger
 
         yield make
+
+
+@pytest.fixture
+def make_jobs(valkey: Server, make_ledger: MakeLedger) -> Iterator[Callable[..., Jobs]]:
+    """`Jobs` over a ledger with settings of the test's choice."""
+    with valkey.client() as client:
+        yield lambda **settings: Jobs(make_ledger(**settings), client)
+
+
+@pytest.fixture
+def jobs(make_jobs: Callable[..., Jobs]) -> Jobs:
+    """`Jobs` with the default settings."""
+    return make_jobs()

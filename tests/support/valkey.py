@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from embedded.valkey import broker_command, ledger_command
+from embedded.valkey import ledger_command
 from tests.support.waiting import wait_until
 
 #: How a server is started: `ledger_command` (every write fsynced) or `broker_command` (nothing on disk).

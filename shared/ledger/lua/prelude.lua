@@ -47,6 +47,12 @@ local function mark_published(stage)
   set(stage .. '.look_at', NOW + KNOB.republish_after_s)
 end
 
+-- No message for this stage is out: the reaper publishes one from `at` on.
+local function mark_unpublished(stage, at)
+  set(stage .. '.published_at', 0)
+  set(stage .. '.look_at', at)
+end
+
 -- Both readings settled: fusion may begin. True for exactly one caller.
 local function open_fusion()
   if stage_state('fusion') ~= 'waiting' then return false end
@@ -70,6 +76,12 @@ end
 
 local function unavailable(stage, reason, detail)
   settle(stage, 'unavailable', cjson.encode({state = 'unavailable', reason = reason, detail = detail}))
+end
+
+-- The job goes on without Gemini.
+local function fall_back(reason, detail)
+  unavailable('gemini', reason, detail)
+  count('fallback:' .. reason)
 end
 
 -- Given up for good: the job fails and the operator finds it among the dead letters.

@@ -6,11 +6,6 @@ local DESERTED = {ml = ARGV[5] == '1', gemini = ARGV[6] == '1', fusion = ARGV[7]
 local LOST = 'The worker died or hung each time this was tried.'
 local publish = {}
 
-local function fall_back(reason, detail)
-  unavailable('gemini', reason, detail)
-  count('fallback:' .. reason)
-end
-
 local function republish(stage)
   mark_published(stage)
   set(stage .. '.republished', '1')
@@ -57,7 +52,7 @@ end
 
 local function look_at_grace()
   local state = stage_state('gemini')
-  if is_over() or stage_state('ml') ~= 'done' or SETTLED[state] then return end
+  if is_over() or not SETTLED[stage_state('ml')] or SETTLED[state] then return end
   if NOW < number('ml.settled_at') + KNOB.gemini_grace_s then return end
   if state == 'claimed' then
     fall_back('timeout', 'Gemini had not answered when the grace after the ML reading was over.')

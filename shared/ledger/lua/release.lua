@@ -1,15 +1,21 @@
 -- ARGV: ref, stage, token, detail. Gives a stage back after an unexpected error: tried again after a pause
--- (the reaper publishes it), or dead-lettered once it was delivered often enough.
+-- (the reaper publishes it), or given up once it was delivered often enough.
 local stage, token = ARGV[2], ARGV[3]
 if not load_job() or not holds(stage, token) then return 'late' end
 local deliveries = number(stage .. '.deliveries')
-if deliveries >= KNOB.max_deliveries then
-  dead_letter(stage, 'internal_error', ARGV[4])
+if deliveries < KNOB.max_deliveries then
+  step_stage(stage, 'pending')
+  mark_unpublished(stage, NOW + KNOB.retry_pause_s * 2 ^ (deliveries - 1))
   commit()
-  return 'dead'
+  return 'released'
 end
-step_stage(stage, 'pending')
-set(stage .. '.published_at', 0)
-set(stage .. '.look_at', NOW + KNOB.retry_pause_s * 2 ^ (deliveries - 1))
+if stage == 'gemini' then
+  -- A result can do without it. Who gives back publishes nothing, so fusion is left to the reaper, due at once.
+  fall_back('internal_error', ARGV[4])
+  if open_fusion() then mark_unpublished('fusion', NOW) end
+  commit()
+  return 'unavailable'
+end
+dead_letter(stage, 'internal_error', ARGV[4])
 commit()
-return 'released'
+return 'dead'
