@@ -15,9 +15,11 @@ from celery import Celery, bootsteps
 from celery.signals import task_failure
 
 from shared.blob_store import BlobStore
-from shared.errors import LedgerUnavailableError, MediScanError, SetupError
-from shared.ledger import Claim, Ledger
+from shared.contracts import GeminiReading, MlReading, UnavailableReading
+from shared.errors import BrokerUnavailableError, LedgerUnavailableError, MediScanError, SetupError
+from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
+from shared.queue import publish
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,23 @@ def work_on(
     except Exception as error:
         log.exception("%s failed", stage, extra=_about(claim))
         ledger.release(claim, _public(error))
+
+
+def settle(
+    resources: Resources,
+    claim: Claim,
+    reading: MlReading | GeminiReading | UnavailableReading,
+) -> None:
+    """Store a reading; if it was the second of the two, tell fusion."""
+    outcome = resources.ledger.settle(claim, reading)
+    if outcome is Settled.LATE:
+        log.info("a reading came too late to matter", extra=_about(claim))
+    if outcome is not Settled.FUSE:
+        return
+    try:
+        publish(resources.app, claim.job.ref, Stage.FUSION, claim.job.priority)
+    except BrokerUnavailableError:
+        log.warning("fusion could not be published; the reaper will", extra=_about(claim))
 
 
 def run(app: Celery, stage: Stage, settings: Settings, *, pool: str, concurrency: int) -> None:

@@ -53,9 +53,10 @@ class GenAiReader:
             raise ReadingFailedError(
                 UnavailableReason.CONNECTION, "The connection to Gemini was refused or cut."
             ) from error
-        except (ValueError, httpx2.DecodingError):
+        except (httpx2.DecodingError, ValueError, TypeError, AttributeError):
             # UnknownApiResponseError (not JSON) and pydantic's ValidationError (not a response) are ValueErrors;
-            # `from None`: both quote the server.
+            # the others come from a library that looks into JSON of another shape without checking.
+            # `from None`: all may quote the server.
             raise ReadingFailedError(
                 UnavailableReason.INVALID_RESPONSE, "Gemini's answer could not be understood."
             ) from None

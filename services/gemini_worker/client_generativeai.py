@@ -55,7 +55,7 @@ class GenerativeAiReader:
             raise _refused(error) from None
         except (requests.RequestException, TransportError) as error:
             raise _not_delivered(error) from error
-        except (ParseError, AttributeError, TypeError):
+        except (ParseError, UnicodeDecodeError, AttributeError, TypeError):
             # A body that is not JSON, or JSON of another shape: the library looks into it without checking.
             raise ReadingFailedError(
                 UnavailableReason.INVALID_RESPONSE, "Gemini's answer could not be understood."

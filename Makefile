@@ -1,0 +1,60 @@
+# MediScan. `make help` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := gateway ml_worker gemini_worker fusion embedded test
+CODE := services shared embedded tests
+
+.PHONY: help demo run check test e2e train dead-letters lock clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
+
+demo: $(VENV)/.embedded ## Start the cluster, send one image through it, show the result, stop (IMAGE=scan.png for your own)
+	@$(BIN)/python -m embedded demo $(if $(IMAGE),--image "$(IMAGE)")
+
+run: $(VENV)/.embedded ## Start the cluster and leave it up until Ctrl-C
+	@$(BIN)/python -m embedded run
+
+check: $(VENV)/.test ## ruff, strict mypy, security lint
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/bandit -q -c pyproject.toml -r services shared embedded
+
+test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it and through a killed worker
+	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+train: $(VENV)/.test ## Train a model bundle: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
+	$(BIN)/python -m services.ml_worker.training.train --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(OUT)" $(ARGS)
+
+dead-letters: $(VENV)/.embedded ## Jobs that were given up, newest first (of the cluster that `make run` started)
+	@$(BIN)/python -m embedded dead-letters
+
+lock: ## Pin requirements/*.in to requirements/*.txt with hashes (needs uv)
+	cd requirements && for name in test $(filter-out test,$(LOCKS)); do \
+	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+	    $$([ $$name = test ] || echo -c test.txt) $$name.in -o $$name.txt || exit 1; done
+
+clean: ## Remove the virtual environment and all local data
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "mediscan: $(PYTHON) is needed (Debian: python3.11 python3.11-venv), or say PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# One environment: the test set holds everything the embedded set holds, at the same versions.
+$(VENV)/.embedded: requirements/embedded.txt | $(VENV)/bin/python
+	@echo "installing the locked dependencies (once, about a minute)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
+	@echo "installing the locked dependencies with those of the tests (once, a few minutes)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r $<
+	@touch $@ $(VENV)/.embedded

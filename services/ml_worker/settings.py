@@ -1,0 +1,40 @@
+"""The ML worker's knobs: which model, how many children, and the bounds on one image."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.settings import Seconds, Settings
+
+#: The bundles that come with the source.
+SHIPPED_MODELS = Path(__file__).parent / "models"
+
+
+class MlWorkerSettings(Settings):
+    """Shared knobs and those of the ML worker."""
+
+    ml_concurrency: int = Field(
+        1, ge=1, description="Child processes of one ML worker; each holds a model (about 100 MB)."
+    )
+    ml_threads: int = Field(
+        1, ge=1, description="Threads of one child's model; more than 1 pays only with idle cores."
+    )
+    models_dir: Path = Field(
+        SHIPPED_MODELS, description="Folder of model bundles, `<name>/<version>/card.json`."
+    )
+    model_name: str = Field("brain-mri-mobilenetv2", description="The bundle that reads.")
+    model_version: str = Field("0.1.0", description="The version of that bundle.")
+    model_variant: Literal["int8", "float32"] = Field(
+        "int8", description="`int8` is smaller and faster, `float32` the reference."
+    )
+    max_pixels: int = Field(30_000_000, ge=1, description="An image of more pixels than this is refused.")
+    ml_time_limit_s: Seconds = Field(
+        20, description="A child still busy with one image after this long is killed."
+    )
+
+    @model_validator(mode="after")
+    def _limit_within_lease(self) -> Self:
+        if self.ml_time_limit_s >= self.ml_lease_s:
+            raise ValueError("ml_time_limit_s must be under ml_lease_s")
+        return self

@@ -1,0 +1,45 @@
+"""The ML task: claim -> fetch -> read -> keep the preview -> settle, and open fusion if this was the second reading."""
+
+from typing import Any
+
+from celery import Celery
+from celery.signals import worker_process_init
+
+from services.ml_worker.model import Bundle
+from services.ml_worker.reader import Reader
+from services.ml_worker.settings import MlWorkerSettings
+from shared.contracts import JobError, UnavailableReading, UnavailableReason
+from shared.errors import BlobMissingError, ImageError
+from shared.ledger import Claim
+from shared.names import Blob, Stage, Task, blob_path
+from shared.worker import Resources, settle, work_on
+
+
+def register(app: Celery, settings: MlWorkerSettings, bundle: Bundle) -> None:
+    """Make the task known to `app`, and have each child load the model before its first job."""
+    resources = Resources(app, settings)
+    reader = Reader(bundle, threads=settings.ml_threads, max_pixels=settings.max_pixels)
+    limit = settings.ml_time_limit_s
+
+    def load_model(**_: object) -> None:
+        reader.model  # noqa: B018 - loads it
+
+    worker_process_init.connect(load_model, weak=False)
+
+    @app.task(name=Task.ML_READ, bind=True, soft_time_limit=limit * 0.8, time_limit=limit)  # type: ignore[untyped-decorator]
+    def read(task: Any, job: str) -> None:
+        work_on(resources, Stage.ML, job, task.request.id, lambda claim: _read(resources, reader, claim))
+
+
+def _read(resources: Resources, reader: Reader, claim: Claim) -> None:
+    job = claim.job
+    try:
+        data = resources.blobs.get_checked(job.image_path, job.image.sha256)
+        found = reader.read(data)
+    except (ImageError, BlobMissingError) as error:
+        # Another try would meet the same bytes: the job ends here.
+        gone = UnavailableReading(reason=UnavailableReason.IMAGE_UNREADABLE, detail=error.detail)
+        resources.ledger.fail(claim, JobError(code=error.code, detail=error.detail), gone)
+        return
+    resources.blobs.put(blob_path(job.ref, Blob.PREVIEW), found.preview, durable=False)
+    settle(resources, claim, found.reading)
