@@ -1,0 +1,29 @@
+"""The gateway as a FastAPI application. Imports no worker, no TensorFlow, no LiteRT; a test holds it to that."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.gateway import openapi, problems, routes_health, routes_jobs
+from services.gateway.access_log import AccessLog
+from services.gateway.resources import Resources
+from shared.contracts import DISCLAIMER
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """An application over resources that are open already; it closes them when it stops."""
+    app = FastAPI(title="MediScan", version="1", description=DISCLAIMER, lifespan=_lifespan, redoc_url=None)
+    app.state.resources = resources
+    app.include_router(routes_jobs.router)
+    app.include_router(routes_health.router)
+    problems.install(app)
+    openapi.install(app)
+    app.add_middleware(AccessLog)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.resources.close()

@@ -1,0 +1,79 @@
+"""What an upload's first and last bytes say. The gateway never decodes pixels; the ML worker finds out the rest."""
+
+import io
+from dataclasses import dataclass
+from typing import Literal
+
+from PIL import Image, ImageFile, PngImagePlugin
+
+from shared.errors import BadUploadError
+
+# Our own limit on pixels applies, to every size and without warnings.
+Image.MAX_IMAGE_PIXELS = None
+# Compressed text chunks of a stranger: together they may not unpack to more than one may alone.
+PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK
+
+MediaType = Literal["image/png", "image/jpeg"]
+
+#: How many of an image's last bytes `check_end` wants.
+TAIL_BYTES = 4096
+
+_MEDIA_TYPES: dict[str, MediaType] = {"PNG": "image/png", "JPEG": "image/jpeg"}
+#: The first bytes by which a file is recognised, whatever it calls itself.
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+#: How a whole file ends: the IEND chunk with its checksum; the EOI marker. Bytes after it are tolerated.
+_ENDS: dict[MediaType, bytes] = {"image/png": b"\0\0\0\0IEND\xaeB`\x82", "image/jpeg": b"\xff\xd9"}
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the header promises; sides in pixels."""
+
+    media_type: MediaType
+    width: int
+    height: int
+
+
+def read_header(head: bytes, max_pixels: int) -> ImageHeader:
+    """Read the header of a PNG or JPEG from the file's first bytes; BadUploadError says what is wrong with it."""
+    if not head:
+        raise BadUploadError("The `image` part is empty.", code="empty_image")
+    if not head.startswith(_SIGNATURES):
+        raise _unsupported("The image is neither PNG nor JPEG.")
+    with _opened(head) as image:
+        return _checked(image, max_pixels)
+
+
+def check_end(media_type: MediaType, tail: bytes) -> None:
+    """BadUploadError unless the file's last `TAIL_BYTES` hold its end mark: it was cut off on its way to us."""
+    if _ENDS[media_type] not in tail:
+        raise BadUploadError(
+            "The image file is cut off: its end is missing.", code="image_truncated", status=422
+        )
+
+
+def _opened(head: bytes) -> ImageFile.ImageFile:
+    try:
+        return Image.open(io.BytesIO(head), formats=tuple(_MEDIA_TYPES))
+    except Exception as error:
+        # Pillow's parsers raise nearly anything on hostile bytes; all of it means the same here.
+        raise BadUploadError(
+            "The image's header is damaged or cut off.", code="image_header_damaged", status=422
+        ) from error
+
+
+def _checked(image: ImageFile.ImageFile, max_pixels: int) -> ImageHeader:
+    if image.get_format_mimetype() == "image/apng":
+        raise _unsupported("The PNG is animated; send a single picture.", code="animated_image")
+    if image.format not in _MEDIA_TYPES:
+        raise _unsupported("The JPEG holds several pictures (MPO); send a single one.", code="animated_image")
+    if image.width * image.height > max_pixels:
+        size = f"{image.width} x {image.height}"
+        raise BadUploadError(
+            f"The image has {size} pixels; at most {max_pixels} are read.", code="too_many_pixels", status=422
+        )
+    return ImageHeader(_MEDIA_TYPES[image.format], image.width, image.height)
+
+
+def _unsupported(detail: str, code: str = "unsupported_image") -> BadUploadError:
+    return BadUploadError(detail, code=code, status=415)

@@ -1,0 +1,114 @@
+"""The gateway's decisions, pure: what a form asks for, what a poller is told, whether the house is ready."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel
+
+from services.gateway.metadata import parse_metadata
+from services.gateway.settings import GatewaySettings
+from shared.contracts import ImageFacts, JobView, SkippedReading, SkippedReason
+from shared.errors import BadUploadError, ConflictError
+from shared.job_state import TERMINAL, JobState
+from shared.ledger import NewJob
+from shared.names import Priority, Stage
+
+#: How long a poller is asked to wait, in seconds.
+RETRY_AFTER_S = 1
+
+#: Most bytes of a `priority` part: the longest word there is, and room for a typing error.
+_PRIORITY_BYTES = 16
+
+
+def field_limits(settings: GatewaySettings) -> dict[str, int]:
+    """The form's fields beside the image, with the most bytes each may have."""
+    return {"priority": _PRIORITY_BYTES, "metadata": settings.max_metadata_bytes}
+
+
+def new_job(image: ImageFacts, fields: Mapping[str, bytes], settings: GatewaySettings) -> NewJob:
+    """The job a form asks for; BadUploadError where a field is not usable."""
+    return NewJob(
+        image=image,
+        priority=_priority(fields.get("priority", b"routine")),
+        metadata=parse_metadata(fields.get("metadata", b"{}"), settings.max_metadata_keys),
+        gemini_skipped=None
+        if settings.gemini_enabled
+        else SkippedReading(reason=SkippedReason.NOT_CONFIGURED),
+    )
+
+
+def stages_to_publish(job: NewJob) -> tuple[Stage, ...]:
+    """The readings whose workers are told of a new job."""
+    return (Stage.ML,) if job.gemini_skipped else (Stage.ML, Stage.GEMINI)
+
+
+def _priority(text: bytes) -> Priority:
+    try:
+        return Priority(text.decode())
+    except ValueError as error:
+        allowed = " or ".join(f"`{priority}`" for priority in Priority)
+        raise BadUploadError(f"`priority` must be {allowed}.", code="bad_priority", status=422) from error
+
+
+def etag(job: JobView) -> str:
+    """Strong: equal versions of a job are equal bytes."""
+    return f'"{job.id}.{job.version}"'
+
+
+def is_unchanged(if_none_match: str | None, tag: str) -> bool:
+    """Whether the caller already has what `tag` stands for (RFC 9110, 13.1.2: weak comparison)."""
+    known = [item.strip().removeprefix("W/") for item in (if_none_match or "").split(",")]
+    return tag in known or known == ["*"]
+
+
+def poll_headers(job: JobView) -> dict[str, str]:
+    """What a poller needs beside the job. `Retry-After` is there until the job is over.
+
+    Nothing is to be kept by browsers or proxies: results are about patients, and a poller keeps its ETag itself.
+    """
+    headers = {"ETag": etag(job), "Cache-Control": "no-store"}
+    return headers if job.state in TERMINAL else headers | {"Retry-After": str(RETRY_AFTER_S)}
+
+
+def check_cancelled(state: JobState) -> None:
+    """After a cancel: ConflictError where the job had ended otherwise before."""
+    if state is not JobState.CANCELLED:
+        raise ConflictError(f"The job is already over: it is {state}.", code="already_over")
+
+
+class Readiness(BaseModel):
+    """Whether work that is submitted now will be done."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    #: Parts without which no job can end well; any of them makes this gateway unready.
+    missing: list[str]
+    #: Parts whose absence costs a second reading, not a result.
+    degraded: list[str]
+    #: Worker nodes heard of lately, by stage; null while the ledger is away.
+    workers: dict[Stage, int] | None
+
+
+def readiness(
+    *,
+    ledger_writable: bool,
+    blobs_writable: bool,
+    workers: Mapping[Stage, int] | None,
+    gemini_enabled: bool,
+) -> Readiness:
+    """Judge what the checks found. Without a ledger nothing is known of workers, and only it is named."""
+    parts = {"ledger": ledger_writable, "blob_store": blobs_writable}
+    needed = {stage: (workers or {}).get(stage, 0) for stage in (Stage.ML, Stage.FUSION)}
+    missing = [name for name, found in parts.items() if not found]
+    if workers is not None:
+        missing += [f"{stage}_worker" for stage, count in needed.items() if not count]
+    degraded = _degraded(workers, gemini_enabled=gemini_enabled)
+    status = "unavailable" if missing else "degraded" if degraded else "ready"
+    return Readiness(
+        status=status, missing=missing, degraded=degraded, workers=None if workers is None else dict(workers)
+    )
+
+
+def _degraded(workers: Mapping[Stage, int] | None, *, gemini_enabled: bool) -> list[str]:
+    if workers is None or not gemini_enabled or workers.get(Stage.GEMINI):
+        return []
+    return ["gemini_worker"]

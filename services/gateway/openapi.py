@@ -1,0 +1,72 @@
+"""The OpenAPI document, where the framework cannot see for itself: the streamed form, and the form of errors."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from services.gateway.problems import MEDIA_TYPE
+from shared.contracts import Problem
+from shared.names import Priority
+
+#: For `responses=` of every router.
+PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "description": "An error, as RFC 9457 problem details"},
+}
+
+_FORM = {
+    "type": "object",
+    "required": ["image"],
+    "additionalProperties": False,
+    "properties": {
+        "image": {"type": "string", "format": "binary", "description": "One PNG or JPEG."},
+        "priority": {"type": "string", "enum": list(Priority), "default": Priority.ROUTINE},
+        "metadata": {
+            "type": "object",
+            "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",
+            "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
+        },
+    },
+}
+
+#: For `openapi_extra=` of the route that parses its body itself.
+SUBMISSION_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _FORM,
+                "encoding": {
+                    "image": {"contentType": "image/png, image/jpeg"},
+                    "metadata": {"contentType": "application/json"},
+                },
+            }
+        },
+    }
+}
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` describe itself truly."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            _correct_error_type(operation["responses"]["default"])
+    return document
+
+
+def _correct_error_type(response: dict[str, Any]) -> None:
+    (schema,) = response["content"].values()
+    response["content"] = {MEDIA_TYPE: schema}

@@ -1,0 +1,72 @@
+"""What a gateway process holds open, and the one way to make a blocking call without stopping the others."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from celery import Celery
+from fastapi import Request
+
+from services.gateway.settings import GatewaySettings
+from shared.blob_store import BlobStore
+from shared.errors import SetupError
+from shared.ledger import Ledger
+from shared.queue import connection_errors, make_celery
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: A caller is told of an absent ledger about this soon.
+_LEDGER_PATIENCE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The outside world as the gateway sees it."""
+
+    settings: GatewaySettings
+    ledger: Ledger
+    blobs: BlobStore
+    queue: Celery
+    threads: ThreadPoolExecutor
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a blocking call in one of the bounded threads; what it raises is raised here."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, lambda: call(*args, **kwargs))
+
+    def close(self) -> None:
+        """Drop threads and connections; calls under way end on their own."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.ledger.close()
+
+
+def open_resources(settings: GatewaySettings) -> Resources:
+    """Open everything, connecting lazily; SetupError for a URL that cannot be used."""
+    return Resources(
+        settings=settings,
+        ledger=Ledger.open(settings, patience_s=_LEDGER_PATIENCE_S),
+        blobs=BlobStore.open(settings.blob_url),
+        queue=_queue(settings),
+        threads=ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking"),
+    )
+
+
+def of(request: Request) -> Resources:
+    """The resources of the application that serves `request`."""
+    found = request.app.state.resources
+    assert isinstance(found, Resources)  # noqa: S101 - tells mypy; the factory puts it there
+    return found
+
+
+def _queue(settings: GatewaySettings) -> Celery:
+    queue = make_celery(settings)
+    try:
+        connection_errors(queue)  # resolves the transport, which publishing would only do at the first job
+    except (LookupError, ImportError, ValueError) as error:
+        raise SetupError(
+            "MEDISCAN_BROKER_URL is not a URL of a broker we know (redis:// or amqp://)"
+        ) from error
+    return queue

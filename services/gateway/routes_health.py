@@ -1,0 +1,71 @@
+"""`/healthz`: this process is up. `/readyz`: what is submitted now will be worked on."""
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from services.gateway import resources
+from services.gateway.logic import RETRY_AFTER_S, Readiness, readiness
+from services.gateway.openapi import PROBLEM_RESPONSES
+from services.gateway.resources import Resources
+from shared.errors import BlobStoreUnavailableError, LedgerUnavailableError
+from shared.names import Stage
+
+router = APIRouter(tags=["health"], responses=PROBLEM_RESPONSES)
+
+
+class Health(BaseModel):
+    """That this process answers; nothing about anything else."""
+
+    status: str = "ok"
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Whether this process is up: touches nothing outside it."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+async def readyz(request: Request) -> Response:
+    """Whether ledger and blob store take writes and workers are alive (by heartbeat); 503 names what is missing."""
+    held = resources.of(request)
+    found = await held.run(_look, held)
+    if not found.missing:
+        return _answer(found, 200)
+    return _answer(found, 503, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _look(held: Resources) -> Readiness:
+    workers = _workers(held)
+    return readiness(
+        ledger_writable=workers is not None,
+        blobs_writable=_blobs_writable(held),
+        workers=workers,
+        gemini_enabled=held.settings.gemini_enabled,
+    )
+
+
+def _workers(held: Resources) -> dict[Stage, int] | None:
+    try:
+        held.ledger.check_writable()
+        return held.ledger.alive()
+    except LedgerUnavailableError:
+        return None
+
+
+def _blobs_writable(held: Resources) -> bool:
+    try:
+        held.blobs.check_writable()
+    except BlobStoreUnavailableError:
+        return False
+    return True
+
+
+def _answer(found: Readiness, status: int, headers: dict[str, str] | None = None) -> Response:
+    return Response(
+        found.model_dump_json(),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )

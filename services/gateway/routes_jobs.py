@@ -1,0 +1,108 @@
+"""`/v1/jobs`: submit, follow, look, call off."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.gateway import lookup, resources
+from services.gateway.body import BodyReader, check_declared
+from services.gateway.form import SubmissionForm
+from services.gateway.heatmap import DRAWING_VERSION, draw
+from services.gateway.intake import take_in
+from services.gateway.logic import check_cancelled, field_limits, is_unchanged, poll_headers
+from services.gateway.multipart import MultipartDecoder, boundary_of
+from services.gateway.openapi import PROBLEM_RESPONSES, SUBMISSION_BODY
+from services.gateway.resources import Resources
+from services.gateway.settings import GatewaySettings
+from services.gateway.upload import ImageUpload
+from shared.contracts import JobView, MlReading
+from shared.errors import BlobMissingError, NotFoundError
+from shared.job_view import view
+from shared.names import Blob, JobRef, blob_path, new_job_id
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
+
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
+_PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The overlay"}}
+
+
+@router.post("", status_code=202, response_model=JobView, openapi_extra=SUBMISSION_BODY)
+async def submit(request: Request) -> Response:
+    """Submit one image. The job is durable when this answers; follow it at `Location`."""
+    held = resources.of(request)
+    ref = JobRef(held.settings.tenant, new_job_id())
+    job = view(await take_in(held, ref, _open_upload(request, held.settings)))
+    _note(request, ref)
+    headers = poll_headers(job) | {"Location": job.links.self}
+    return _json(job, headers, status=202)
+
+
+@router.get("/{job_id}", response_model=JobView, responses=_UNCHANGED)
+async def read(request: Request, job_id: str) -> Response:
+    """The job as it stands: state, readings as they arrive, progress, timings, result."""
+    held, ref = _job(request, job_id)
+    job = await held.run(lookup.find, held, ref)
+    headers = poll_headers(job)
+    if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return _json(job, headers)
+
+
+@router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | _UNCHANGED)
+async def heatmap(request: Request, job_id: str) -> Response:
+    """Where the ML reading's evidence lies: its Grad-CAM over the image."""
+    held, ref = _job(request, job_id)
+    job = await held.run(lookup.find, held, ref)
+    if not isinstance(job.readings.ml, MlReading):
+        raise _no_heatmap()
+    headers = {"ETag": f'"{job.id}.heatmap.{DRAWING_VERSION}"', "Cache-Control": "no-store"}
+    if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    picture = await held.run(_draw, held, ref, job.readings.ml)
+    return Response(picture, media_type="image/png", headers=headers)
+
+
+@router.post("/{job_id}/cancel", response_model=JobView)
+async def cancel(request: Request, job_id: str) -> Response:
+    """Call the job off. Harmless to repeat; refused where the job has ended otherwise."""
+    held, ref = _job(request, job_id)
+    job = await held.run(lookup.cancel, held, ref)
+    check_cancelled(job.state)
+    return _json(job, poll_headers(job))
+
+
+def _open_upload(request: Request, settings: GatewaySettings) -> ImageUpload:
+    check_declared(request.headers, settings.max_upload_bytes)
+    decoder = MultipartDecoder(boundary_of(request.headers.get("content-type", "")))
+    body = BodyReader(
+        request.receive, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s
+    )
+    return ImageUpload(SubmissionForm(body, decoder, field_limits(settings)), settings)
+
+
+def _job(request: Request, job_id: str) -> tuple[Resources, JobRef]:
+    held = resources.of(request)
+    ref = lookup.reference(held.settings.tenant, job_id)
+    _note(request, ref)
+    return held, ref
+
+
+def _note(request: Request, ref: JobRef) -> None:
+    request.state.job = str(ref)  # for the access log
+
+
+def _draw(held: Resources, ref: JobRef, reading: MlReading) -> bytes:
+    try:
+        preview = held.blobs.get(blob_path(ref, Blob.PREVIEW))
+    except BlobMissingError as error:
+        raise _no_heatmap() from error
+    return draw(preview, reading.cam)
+
+
+def _no_heatmap() -> NotFoundError:
+    return NotFoundError("There is no heatmap: the ML reading is not there (yet).", code="no_heatmap")
+
+
+def _json(job: JobView, headers: dict[str, str], status: int = 200) -> Response:
+    return Response(job.model_dump_json(), status_code=status, media_type="application/json", headers=headers)

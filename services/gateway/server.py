@@ -1,0 +1,53 @@
+"""uvicorn on a socket of ours: says where it listens, and stops within a bounded time."""
+
+import logging
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.gateway.listen import url
+from services.gateway.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Logs the URL once requests are answered: tests and the demo read it from there."""
+
+    def __init__(self, config: uvicorn.Config, where: str) -> None:
+        super().__init__(config)
+        self._where = where
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, then say so."""
+        await super().startup(sockets)
+        log.info("listening on %s", self._where)
+
+
+def serve(app: FastAPI, bound: socket.socket, settings: GatewaySettings) -> None:
+    """Answer requests until SIGTERM or SIGINT; what runs then has `shutdown_timeout_s` to end."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
+    )
+    _Server(config, url(bound, settings.host)).run(sockets=[bound])
+
+
+def exit_cleanly_on_signals() -> None:
+    """A stop that was asked for is exit status 0. uvicorn stops gracefully and then raises the signal again."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)

@@ -1,0 +1,42 @@
+"""The gateway's knobs, on top of the shared ones. No key lives here: the gateway never talks to Gemini."""
+
+from pydantic import Field
+
+from shared.names import DEFAULT_TENANT
+from shared.settings import Seconds, Settings
+
+_MIB = 1 << 20
+
+
+class GatewaySettings(Settings):
+    """What an operator may turn on the HTTP side."""
+
+    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0: any free one.")
+    allow_remote: bool = Field(
+        default=False,
+        description="Listen on an address that is not loopback although the gateway checks no caller yet.",
+    )
+    tenant: str = Field(
+        DEFAULT_TENANT,
+        pattern="^[a-z0-9][a-z0-9-]{0,62}$",
+        description="Tenant that every job of this gateway belongs to.",
+    )
+    gemini_enabled: bool = Field(
+        default=False, description="Ask Gemini for a second reading; its key is set at the Gemini worker."
+    )
+    max_upload_bytes: int = Field(20 * _MIB, ge=1024, description="Largest request body, in bytes.")
+    max_pixels: int = Field(
+        30_000_000, ge=1, description="Most pixels an image may have, width times height."
+    )
+    max_metadata_bytes: int = Field(4096, ge=2, description="Largest `metadata` part, in bytes.")
+    max_metadata_keys: int = Field(32, ge=0, description="Most entries in `metadata`.")
+    upload_timeout_s: Seconds = Field(
+        60, description="A body not received whole within this time is refused."
+    )
+    blocking_threads: int = Field(
+        16, ge=1, description="Threads for ledger, queue and blob store: how many requests may wait on them."
+    )
+    shutdown_timeout_s: int = Field(
+        10, ge=1, description="How long a stopping gateway lets running requests go on, in seconds."
+    )
