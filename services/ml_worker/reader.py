@@ -39,7 +39,8 @@ class Reader:
         watch.lap("infer")
         preview = image.preview(decoded.pixels)
         watch.lap("preview")
-        reading = logic.reading(raw, self._bundle.card, notes=decoded.notes, timings_ms=watch.laps_ms)
+        bundle = self._bundle
+        reading = logic.reading(raw, bundle.card, bundle.ref, notes=decoded.notes, timings_ms=watch.laps_ms)
         return ReadImage(reading, preview)
 
 
