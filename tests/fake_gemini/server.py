@@ -154,7 +154,7 @@ _ANSWERS: dict[Kind, Callable[[Behaviour, Request], bytes]] = {
     Kind.PROXY_ERROR: lambda _b, _r: page_bytes(502, "<html>Bad gateway</html>"),
     Kind.BAD_KEY: lambda _, request: json_bytes(400, responses.bad_key(api_key(request))),
     Kind.NOT_JSON: lambda _b, _r: page_bytes(200, "<html>Please log in to the guest network.</html>"),
-    Kind.NOT_A_RESPONSE: lambda _b, _r: _ok({"candidates": "none today"}),
+    Kind.NOT_A_RESPONSE: lambda _b, _r: _ok({"candidates": [{"content": 5}]}),
     Kind.WRONG_SCHEMA: lambda _b, _r: _ok(responses.generated(json.dumps({"verdict": "fine"}))),
     Kind.PROSE: lambda _b, _r: _ok(responses.generated("It looks fine to me.")),
     Kind.EMPTY_CANDIDATE: lambda _b, _r: _ok(responses.generated(None)),
