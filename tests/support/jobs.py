@@ -20,6 +20,8 @@ from tests.support.samples import (
     new_token,
 )
 
+EVERY_STAGE = frozenset(Stage)
+
 #: What a healthy reader says.
 READINGS: Mapping[Stage, MlReading | GeminiReading] = {
     Stage.ML: ml_reading(),

@@ -75,7 +75,6 @@ class Server:
         if self._process is None:
             self.start()
         with self.client() as client:
-            client.client_unpause()
             client.config_set("maxmemory", 0)
             client.flushall()
 
