@@ -1,6 +1,7 @@
 """The gateway's decisions, pure: what a form asks for, what a poller is told, whether the house is ready."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel
@@ -82,33 +83,41 @@ class Readiness(BaseModel):
     status: Literal["ready", "degraded", "unavailable"]
     #: Parts without which no job can end well; any of them makes this gateway unready.
     missing: list[str]
-    #: Parts whose absence costs a second reading, not a result.
+    #: Parts whose absence costs second readings (Gemini) or rescues (the reaper), not every result.
     degraded: list[str]
     #: Worker nodes heard of lately, by stage; null while the ledger is away.
     workers: dict[Stage, int] | None
 
 
-def readiness(
-    *,
-    ledger_writable: bool,
-    blobs_writable: bool,
-    workers: Mapping[Stage, int] | None,
-    gemini_enabled: bool,
-) -> Readiness:
-    """Judge what the checks found. Without a ledger nothing is known of workers, and only it is named."""
-    parts = {"ledger": ledger_writable, "blob_store": blobs_writable}
-    needed = {stage: (workers or {}).get(stage, 0) for stage in (Stage.ML, Stage.FUSION)}
-    missing = [name for name, found in parts.items() if not found]
-    if workers is not None:
-        missing += [f"{stage}_worker" for stage, count in needed.items() if not count]
-    degraded = _degraded(workers, gemini_enabled=gemini_enabled)
-    status = "unavailable" if missing else "degraded" if degraded else "ready"
+@dataclass(frozen=True)
+class Heartbeats:
+    """Who was heard of lately."""
+
+    workers: dict[Stage, int]
+    reaper: bool
+
+
+def readiness(heard: Heartbeats | None, *, blobs_writable: bool, gemini_enabled: bool) -> Readiness:
+    """Judge what the checks found. heard: None while the ledger is away; nothing is known of workers then."""
+    missing = _missing(heard, blobs_writable=blobs_writable)
+    degraded = _degraded(heard, gemini_enabled=gemini_enabled)
     return Readiness(
-        status=status, missing=missing, degraded=degraded, workers=None if workers is None else dict(workers)
+        status="unavailable" if missing else "degraded" if degraded else "ready",
+        missing=missing,
+        degraded=degraded,
+        workers=heard.workers if heard else None,
     )
 
 
-def _degraded(workers: Mapping[Stage, int] | None, *, gemini_enabled: bool) -> list[str]:
-    if workers is None or not gemini_enabled or workers.get(Stage.GEMINI):
+def _missing(heard: Heartbeats | None, *, blobs_writable: bool) -> list[str]:
+    blobs = [] if blobs_writable else ["blob_store"]
+    if heard is None:
+        return ["ledger", *blobs]
+    return blobs + [f"{stage}_worker" for stage in (Stage.ML, Stage.FUSION) if not heard.workers.get(stage)]
+
+
+def _degraded(heard: Heartbeats | None, *, gemini_enabled: bool) -> list[str]:
+    if heard is None:
         return []
-    return ["gemini_worker"]
+    gemini = ["gemini_worker"] if gemini_enabled and not heard.workers.get(Stage.GEMINI) else []
+    return gemini if heard.reaper else [*gemini, "reaper"]

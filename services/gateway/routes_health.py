@@ -5,11 +5,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.gateway import resources
-from services.gateway.logic import RETRY_AFTER_S, Readiness, readiness
+from services.gateway.logic import RETRY_AFTER_S, Heartbeats, Readiness, readiness
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
 from shared.errors import BlobStoreUnavailableError, LedgerUnavailableError
-from shared.names import Stage
 
 router = APIRouter(tags=["health"], responses=PROBLEM_RESPONSES)
 
@@ -37,19 +36,15 @@ async def readyz(request: Request) -> Response:
 
 
 def _look(held: Resources) -> Readiness:
-    workers = _workers(held)
     return readiness(
-        ledger_writable=workers is not None,
-        blobs_writable=_blobs_writable(held),
-        workers=workers,
-        gemini_enabled=held.settings.gemini_enabled,
+        _heard(held), blobs_writable=_blobs_writable(held), gemini_enabled=held.settings.gemini_enabled
     )
 
 
-def _workers(held: Resources) -> dict[Stage, int] | None:
+def _heard(held: Resources) -> Heartbeats | None:
     try:
         held.ledger.check_writable()
-        return held.ledger.alive()
+        return Heartbeats(held.ledger.alive(), held.ledger.reaper_alive())
     except LedgerUnavailableError:
         return None
 
