@@ -1,0 +1,95 @@
+"""The whole cluster against a fake Gemini that misbehaves: no failure of it costs a result."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fake_gemini import Behaviour, FakeGemini, Kind
+from tests.support.cluster import Cluster
+from tests.support.images import scan
+from tests.support.waiting import wait_until
+
+_WITH_KEY = {"GEMINI_ENABLED": "true", "GEMINI_API_KEY": "test-key"}
+
+
+@pytest.fixture(scope="module")
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module", params=["google-genai", "google-generativeai"])
+def cluster(request: pytest.FixtureRequest, gemini: FakeGemini) -> Iterator[Cluster]:
+    settings = {**_WITH_KEY, "GEMINI_BASE_URL": gemini.base_url, "GEMINI_CLIENT": request.param}
+    with Cluster(**settings) as running:
+        gemini.behave(Behaviour())
+        running.run(scan())  # the library is imported at the first reading; the others are timed
+        yield running
+
+
+def test_both_readings_make_one_result(cluster: Cluster, gemini: FakeGemini) -> None:
+    gemini.behave(Behaviour(classification="Positive", p_positive=0.8))
+    job = cluster.run(scan())
+    assert job["state"] == "completed"
+    assert job["readings"]["gemini"]["state"] == "done"
+    assert job["result"]["fallback"] is None
+    assert job["result"]["agreement"] in {"agree", "disagree"}
+    assert [voice["reader"] for voice in job["result"]["provenance"]] == ["ml", "gemini"]
+    p_ml = job["readings"]["ml"]["p_positive"]
+    assert job["result"]["p_positive"] == pytest.approx(0.7 * p_ml + 0.3 * 0.8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Kind.RATE_LIMITED, "rate_limited"),
+        (Kind.INTERNAL_ERROR, "server_error"),
+        (Kind.OVERLOADED, "server_error"),
+        (Kind.HANG, "timeout"),
+        (Kind.CUT, "connection"),
+        (Kind.NOT_JSON, "invalid_response"),
+        (Kind.WRONG_SCHEMA, "invalid_response"),
+        (Kind.EMPTY_CANDIDATE, "empty_response"),
+        (Kind.SAFETY, "blocked"),
+        (Kind.BAD_KEY, "request_rejected"),
+    ],
+)
+def test_a_gemini_failure_is_a_stated_fallback(
+    cluster: Cluster, gemini: FakeGemini, kind: Kind, reason: str
+) -> None:
+    gemini.behave(Behaviour(kind))
+    job = cluster.run(scan())
+    assert job["state"] == "completed"
+    assert job["result"]["fallback"]["reason"] == reason
+    assert job["readings"]["gemini"]["reason"] == reason
+    waited_ms = job["timings"]["total_ms"] - job["timings"]["ml_ms"]
+    assert waited_ms < 5000, "the result waited for longer than the grace and a look of the reaper"
+
+
+def test_an_answer_after_the_grace_changes_nothing(cluster: Cluster, gemini: FakeGemini) -> None:
+    before = cluster.counters().get("late:gemini", 0)
+    gemini.behave(Behaviour(delay_s=0.8))
+    job = cluster.submit(scan())
+    with cluster.ledger_server.client() as client:
+        key = f"mediscan:job:default:{job['id']}"
+        wait_until(lambda: client.hget(key, "ml.state") == "done", what="the ML reading is there")
+        # As if the grace were over: the answer is still on its way.
+        client.hset(key, "ml.settled_at", float(client.hget(key, "ml.settled_at") or 0) - 60)
+        client.zadd("mediscan:due", {f"default/{job['id']}": 0})
+    ended = cluster.finished(job["id"])
+    assert ended["result"]["fallback"]["reason"] == "timeout"
+    wait_until(lambda: cluster.counters().get("late:gemini", 0) > before, what="the late answer is counted")
+    assert cluster.job(job["id"]) == ended
+
+
+def test_without_any_gemini_worker_the_grace_decides() -> None:
+    services = ("gateway", "ml_worker", "fusion", "reaper")
+    with Cluster(services=services, **_WITH_KEY) as cluster:
+        job = cluster.run(scan())
+        assert job["state"] == "completed"
+        assert job["result"]["fallback"]["reason"] == "no_worker"
+
+
+def test_a_worker_without_a_key_says_so() -> None:
+    with Cluster(GEMINI_ENABLED="true") as cluster:
+        assert cluster.run(scan())["result"]["fallback"]["reason"] == "not_configured"

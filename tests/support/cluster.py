@@ -1,0 +1,193 @@
+"""The real cluster, one process a service, each of which a test may stop, kill and start again."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import redis
+
+from embedded.layout import SERVICES
+from embedded.valkey import broker_command
+from tests.support.valkey import Server
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+#: Everything that takes seconds in real life takes tenths here.
+QUICK = {
+    "GEMINI_GRACE_S": "1.5",
+    "GEMINI_TIMEOUT_S": "1",
+    "GEMINI_ATTEMPTS": "1",
+    "ML_LEASE_S": "6",
+    "ML_TIME_LIMIT_S": "5",
+    "REPUBLISH_AFTER_S": "1",
+    "RETRY_PAUSE_S": "0.2",
+    "REAPER_INTERVAL_S": "0.2",
+}
+
+_URL = re.compile(r"listening on (http://[\w.:]+)")
+
+
+class Cluster:
+    """Ledger, broker and services on sockets and ports of their own, ended when the `with` block ends."""
+
+    def __init__(self, *, services: Iterable[str] = SERVICES, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mediscan-"))
+        self.ledger_server = Server()
+        self.broker_server = Server(broker_command)
+        self._services = tuple(services)
+        self._settings = {**QUICK, **settings}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.http = httpx.Client(timeout=30)
+
+    # --- processes ----------------------------------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        """Start a service, which must not be running."""
+        assert not self.is_running(name), f"{name} is running"
+        with self.log(name).open("ab") as log:
+            self._processes[name] = subprocess.Popen(
+                [sys.executable, "-m", *SERVICES[name]],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, **self.environment()},
+                start_new_session=True,
+            )
+
+    def is_running(self, name: str) -> bool:
+        """Whether the service's main process lives."""
+        return name in self._processes and self._processes[name].poll() is None
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to the service's main process alone."""
+        os.kill(self._processes[name].pid, number)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL the service with all of its children, as a power cut would, and reap it."""
+        process = self._processes[name]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+
+    def children(self, name: str) -> list[int]:
+        """Process ids of the service's children."""
+        pid = self._processes[name].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def wait_ready(self) -> None:
+        """Return once `/readyz` says so."""
+
+        def is_ready() -> bool:
+            dead = [name for name in self._processes if not self.is_running(name)]
+            assert not dead, "\n".join(self.log(name).read_text() for name in dead)
+            self.http.base_url = httpx.URL(self.url)
+            with contextlib.suppress(httpx.TransportError):
+                return self.http.get("/readyz").is_success
+            return False
+
+        wait_until(is_ready, timeout_s=60, what="the cluster is ready")
+
+    @property
+    def url(self) -> str:
+        """Of the gateway that was started last."""
+        found = wait_until(lambda: _URL.findall(self.log("gateway").read_text()), timeout_s=30)
+        return str(found[-1])
+
+    def log(self, name: str) -> Path:
+        """What a service wrote to standard output and error."""
+        return self.folder / f"{name}.log"
+
+    def logs(self) -> str:
+        """What all of them wrote."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+    @property
+    def blobs(self) -> Path:
+        """The blob store's folder."""
+        return self.folder / "blobs"
+
+    def blob_files(self) -> list[Path]:
+        """Every stored object but the store's own probe."""
+        return [path for path in self.blobs.rglob("*") if path.is_file() and path.name != "probe"]
+
+    def environment(self) -> Mapping[str, str]:
+        """What the services find, on top of ours."""
+        own = {
+            "REDIS_URL": self.ledger_server.url,
+            "BROKER_URL": self.broker_server.broker_url,
+            "BLOB_URL": f"file://{self.blobs}",
+            "PORT": "0",
+            "LOG_FORMAT": "json",
+        }
+        return {f"MEDISCAN_{name}": value for name, value in {**own, **self._settings}.items()}
+
+    def __enter__(self) -> Self:
+        self.ledger_server.start()
+        self.broker_server.start()
+        for name in self._services:
+            self.start(name)
+        try:
+            self.wait_ready()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything by process id and remove all data."""
+        self.http.close()
+        for name in self._processes:
+            self.kill(name)
+        self.ledger_server.remove()
+        self.broker_server.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- as a client --------------------------------------------------------------------------------------
+
+    def submit(self, image: bytes, **fields: str) -> dict[str, Any]:
+        """Submit a job that must be accepted."""
+        answer = self.http.post("/v1/jobs", files={"image": ("scan", image)}, data=fields)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it stands."""
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def finished(self, job_id: str, *, timeout_s: float = 30) -> dict[str, Any]:
+        """The job once it has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["ended_at"] else None
+
+        found = wait_until(ended, timeout_s=timeout_s, what=f"{job_id} ends")
+        assert found is not None
+        return found
+
+    def run(self, image: bytes, **fields: str) -> dict[str, Any]:
+        """Submit and follow to the end."""
+        return self.finished(self.submit(image, **fields)["id"])
+
+    def counters(self) -> dict[str, int]:
+        """The ledger's counters."""
+        with redis.Redis(unix_socket_path=str(self.ledger_server.socket), decode_responses=True) as client:
+            return {name: int(value) for name, value in client.hgetall("mediscan:counters").items()}
