@@ -1,0 +1,205 @@
+"""A model bundle on disk, and the LiteRT interpreter that runs it: the ML worker's outside world.
+
+A bundle is a folder `<root>/<name>/<version>/` with `card.json` and one file for each variant of the network.
+`load_bundle` checks all of it and is for the parent process; `Bundle.open` builds the interpreter and is for
+the child, after the fork: an interpreter may hold threads, and those do not survive a fork.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.contracts import Label, ModelRef, Probability
+from shared.errors import SetupError
+
+CARD = "card.json"
+
+
+class Variant(StrEnum):
+    """The forms in which one network is shipped."""
+
+    #: Backbone in int8, head in float: what serves.
+    INT8 = "int8"
+    #: All in float: the reference that int8 is held to.
+    FLOAT32 = "float32"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelFile(_Strict):
+    """One variant's file, beside the card."""
+
+    file: Annotated[str, Field(pattern=r"^[\w.-]+\.tflite$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class InputContract(_Strict):
+    """What the network takes, in words that a program can check."""
+
+    shape: tuple[Literal[1], Literal[224], Literal[224], Literal[3]]
+    colour: Literal["RGB"]
+    range: tuple[Literal[0], Literal[1]]
+    geometry: Literal["letter-box"]
+
+
+class SetMetrics(_Strict):
+    """How the int8 variant did on one set of images, at the card's threshold."""
+
+    #: Which images, and what to know about them.
+    split: str
+    n: Annotated[int, Field(gt=0)]
+    n_positive: Annotated[int, Field(ge=0)]
+    auc: Probability
+    accuracy: Probability
+    sensitivity: Probability
+    specificity: Probability
+
+
+class Parity(_Strict):
+    """How far int8 is from float32 on one set of images."""
+
+    n: Annotated[int, Field(gt=0)]
+    max_abs_dp: Probability
+    mean_abs_dp: Probability
+    label_flips: Annotated[int, Field(ge=0)]
+    auc_float32: Probability
+
+
+class DataSource(_Strict):
+    """A set of images that went into the bundle or judged it."""
+
+    name: str
+    used_for: str
+    licence: str
+
+
+class Card(_Strict):
+    """`card.json`: what a bundle is, how it was made, and how well it does."""
+
+    name: str
+    version: str
+    created: datetime
+    files: dict[Variant, ModelFile]
+    architecture: str
+    labels: tuple[Literal[Label.NEGATIVE], Literal[Label.POSITIVE]]
+    positive_means: str
+    #: DICOM terms: Modality, and Body Part Examined.
+    modality: tuple[str, ...]
+    body_part: tuple[str, ...]
+    input: InputContract
+    #: Positive is answered where P(positive) is at or above this.
+    threshold: Probability
+    #: The logits are divided by this before the softmax; 1 where nothing was fitted.
+    temperature: Annotated[float, Field(gt=0)]
+    metrics: dict[str, SetMetrics]
+    parity: dict[str, Parity]
+    data: tuple[DataSource, ...]
+    training_command: str
+    limits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RawOutputs:
+    """One forward pass over one image, as the network gives it."""
+
+    #: (2,): Negative, Positive; before temperature and softmax.
+    logits: NDArray[np.float32]
+    #: (1280,): the global average of the last feature map.
+    embedding: NDArray[np.float32]
+    #: (7, 7): Grad-CAM of the Positive logit before its ReLU, row 0 at the top, in logit units.
+    cam: NDArray[np.float32]
+
+
+class Model:
+    """A loaded network. Belongs to the process that opened it, and to one thread at a time."""
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        # Here, not at the top: the parent process and the tools that read cards need no LiteRT.
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+        self._content = content  # The interpreter keeps a pointer into it.
+        self._interpreter: Any = Interpreter(model_content=content, num_threads=threads)
+        self._run: Any = self._interpreter.get_signature_runner()
+
+    def infer(self, batch: NDArray[np.float32]) -> RawOutputs:
+        """Read one image, [1, 224, 224, 3] in [0, 1] as `preprocess` gives it."""
+        outputs = self._run(image=batch)
+        return RawOutputs(
+            logits=outputs["logits"][0], embedding=outputs["embedding"][0], cam=outputs["cam"][0, :, :, 1]
+        )
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: its card, and the bytes of one of its variants."""
+
+    card: Card
+    variant: Variant
+    content: bytes
+
+    @property
+    def ref(self) -> ModelRef:
+        """What a reading says about who made it."""
+        sha256 = self.card.files[self.variant].sha256
+        return ModelRef(name=self.card.name, version=self.card.version, sha256=sha256)
+
+    def open(self, threads: int = 1) -> Model:
+        """Build the interpreter; SetupError when LiteRT does not take the file."""
+        try:
+            return Model(self.content, threads)
+        except (ValueError, RuntimeError) as error:
+            raise SetupError(
+                f"Model {self.card.name} {self.card.version} ({self.variant}) cannot be opened: {error}"
+            ) from error
+
+
+def load_bundle(root: Path, name: str, version: str, variant: str = Variant.INT8) -> Bundle:
+    """Read and check a bundle; SetupError with one sentence on whatever is wrong with it."""
+    folder = root / name / version
+    card = _read_card(folder)
+    if (card.name, card.version) != (name, version):
+        raise _no_model(folder, f"{CARD} describes {card.name} {card.version}")
+    if variant not in card.files:
+        raise _no_model(folder, f"{CARD} has no variant {variant!r}, only {', '.join(card.files)}")
+    chosen = Variant(variant)
+    return Bundle(card, chosen, _read_model(folder, card.files[chosen]))
+
+
+def _read_card(folder: Path) -> Card:
+    try:
+        return Card.model_validate_json((folder / CARD).read_bytes())
+    except FileNotFoundError as error:
+        raise _no_model(
+            folder, f"{CARD} is missing" if folder.is_dir() else "the folder is missing"
+        ) from error
+    except OSError as error:
+        raise _no_model(folder, f"{CARD} cannot be read ({error.strerror})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise _no_model(folder, f"{CARD} is not valid: {place}: {first['msg']}") from error
+
+
+def _read_model(folder: Path, file: ModelFile) -> bytes:
+    try:
+        content = (folder / file.file).read_bytes()
+    except FileNotFoundError as error:
+        raise _no_model(folder, f"{file.file} is missing") from error
+    except OSError as error:
+        raise _no_model(folder, f"{file.file} cannot be read ({error.strerror})") from error
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise _no_model(folder, f"{file.file} is not the file that {CARD} describes (SHA-256 differs)")
+    return content
+
+
+def _no_model(folder: Path, why: str) -> SetupError:
+    return SetupError(f"No model at {folder}: {why}.")
