@@ -1,4 +1,4 @@
-"""Entry point: `python -m embedded demo [--image FILE]`, `run`, and `processes` (used by the other two)."""
+"""Entry point: `python -m embedded demo [--image FILE]`, `run`, `dead-letters`; `processes` serves the first two."""
 
 import argparse
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from embedded.cluster import run_processes, running
+from embedded.cluster import dead_letters, run_processes, running
 from embedded.demo import DemoError, demo, say, step
 from embedded.layout import Layout, layout
 from embedded.phantom import draw_phantom
@@ -30,6 +30,8 @@ def main() -> int:
         if options.command == "run":
             port = _DEFAULT_PORT if settings.port is None else settings.port
             return _run(layout(settings, port=port))
+        if options.command == "dead-letters":
+            return dead_letters(layout(settings, port=0))
         return _demo(layout(settings, port=settings.port or 0), options.image)
     except (SetupError, DemoError) as error:
         sys.stderr.write(f"mediscan: {error}\n")
@@ -40,7 +42,7 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
-    parser.add_argument("command", choices=("demo", "run", "processes"))
+    parser.add_argument("command", choices=("demo", "run", "dead-letters", "processes"))
     parser.add_argument("--image", type=Path, help="demo: your own PNG or JPEG instead of the phantom")
     return parser.parse_args()
 

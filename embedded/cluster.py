@@ -48,7 +48,8 @@ def running(layout: Layout, tell: Callable[[str], None]) -> Iterator[Running]:
             [sys.executable, "-m", "embedded", "processes"],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **layout.environment, "MEDISCAN_VAR_DIR": str(layout.var)},
+            # It makes the same layout again, from the same settings.
+            env={**os.environ, "MEDISCAN_VAR_DIR": str(layout.var), "MEDISCAN_PORT": layout.port},
             start_new_session=True,
         )
         try:
@@ -64,6 +65,14 @@ def run_processes(layout: Layout) -> int:
         manager.add_process(name, f"exec {shlex.join(command)}", env={**os.environ, **layout.environment})
     manager.loop()
     return int(manager.returncode or 0)
+
+
+def dead_letters(layout: Layout) -> int:
+    """Print the running cluster's dead letters. Returns a status."""
+    command = [sys.executable, "-m", "services.fusion", "dead-letters"]
+    return subprocess.call(  # noqa: S603 - our own interpreter and module
+        command, env={**os.environ, **layout.environment, "MEDISCAN_STARTUP_TIMEOUT_S": "1"}
+    )
 
 
 def _wait_until_ready(runner: "subprocess.Popen[bytes]", layout: Layout, tell: Callable[[str], None]) -> str:
@@ -94,7 +103,7 @@ def _missing(url: str) -> str:
         answer = httpx.get(f"{url}/readyz", timeout=5).json()
     except (httpx.HTTPError, ValueError):
         return "the gateway"
-    return ", ".join(name for name, state in answer["checks"].items() if state != "ok")
+    return ", ".join(answer["missing"] + answer["degraded"])
 
 
 def _complaint(layout: Layout) -> str:

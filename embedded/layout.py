@@ -30,6 +30,11 @@ class Layout:
     var: Path
 
     @property
+    def port(self) -> str:
+        """The gateway's port, as its setting spells it."""
+        return self.environment["MEDISCAN_PORT"]
+
+    @property
     def log(self) -> Path:
         """Where all processes write to."""
         return self.var / "log" / "cluster.log"

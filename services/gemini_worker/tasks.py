@@ -1,7 +1,6 @@
 """The Gemini task: claim -> fetch -> bare pixels -> ask -> settle. A failure is a stored reading, never an error."""
 
 import time
-from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -35,33 +34,30 @@ def register(app: Celery, settings: GeminiWorkerSettings) -> None:
 
 
 class Asker:
-    """One process's way to Gemini."""
+    """One process's way to Gemini. The library is imported here, at start-up, and not on the first job's time."""
 
     def __init__(self, settings: GeminiWorkerSettings) -> None:
         self._settings = settings
-
-    @cached_property
-    def _reader(self) -> SecondReader:
-        return build(self._settings)
+        self._reader = build(settings) if settings.gemini_api_key else None
 
     def ask(self, data: bytes) -> GeminiReading | UnavailableReading:
         """Gemini's reading of an uploaded image, or why there is none."""
-        if self._settings.gemini_api_key is None:
+        if self._reader is None:
             return _NO_KEY
         try:
-            return self._ask(data)
+            return self._ask(self._reader, data)
         except ReadingFailedError as failure:
             return UnavailableReading(reason=failure.reason, detail=failure.detail)
         except ImageError as error:
             return UnavailableReading(reason=UnavailableReason.IMAGE_UNREADABLE, detail=error.detail)
 
-    def _ask(self, data: bytes) -> GeminiReading:
+    def _ask(self, reader: SecondReader, data: bytes) -> GeminiReading:
         knobs = self._settings
         start = time.perf_counter()
         side, pixels = knobs.gemini_max_image_side_px, knobs.gemini_max_image_pixels
         bare = prepare_image(data, max_side_px=side, max_pixels=pixels)
         prepared = time.perf_counter()
-        answer = logic.parse_answer(read_with_budget(self._reader, bare, knobs))
+        answer = logic.parse_answer(read_with_budget(reader, bare, knobs))
         done = time.perf_counter()
         timings = {"prepare": prepared - start, "call": done - prepared, "total": done - start}
         timings_ms = {name: round(seconds * 1000, 3) for name, seconds in timings.items()}
