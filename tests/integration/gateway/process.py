@@ -1,0 +1,138 @@
+"""A gateway process of the test's own, and a look at everything it may leave behind."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+
+from embedded.valkey import broker_command
+from shared.blob_store import BlobStore
+from shared.ledger import Ledger
+from shared.names import DEFAULT_TENANT, JobRef, Key
+from shared.settings import Settings
+from tests.support.valkey import Server
+from tests.support.waiting import wait_until
+
+_LISTENING = re.compile(r"listening on (http://\S+?)[\s\"]")
+
+
+def start(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """`python -m services.gateway` with these variables and no other of ours; its log goes to `log`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MEDISCAN_")}
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "services.gateway"]
+        return subprocess.Popen(command, env=inherited | dict(environment), stdout=out, stderr=out)
+
+
+def run_to_end(environment: Mapping[str, str], log: Path) -> tuple[int, str]:
+    """Exit status and output of a gateway that is expected to refuse to start."""
+    process = start(environment, log)
+    try:
+        return process.wait(timeout=20), log.read_text()
+    finally:
+        process.kill()
+
+
+class House:
+    """A gateway with a ledger and a broker server of its own; the test plays the workers."""
+
+    def __init__(self, **settings: object) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mediscan-gw-"))
+        self.ledger_server = Server()
+        self.broker_server = Server(broker_command)
+        self.environment = {
+            "MEDISCAN_REDIS_URL": self.ledger_server.url,
+            "MEDISCAN_BROKER_URL": self.broker_server.broker_url,
+            "MEDISCAN_BLOB_URL": f"file://{self.folder / 'blobs'}",
+            "MEDISCAN_PORT": "0",
+            **{f"MEDISCAN_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self._log = self.folder / "gateway.log"
+        self.url = ""
+
+    def start(self) -> None:
+        """Start all three; returns once the gateway listens."""
+        self.ledger_server.start()
+        self.broker_server.start()
+        self._settings = Settings(
+            redis_url=self.ledger_server.url, blob_url=self.environment["MEDISCAN_BLOB_URL"]
+        )
+        self.process = start(self.environment, self._log)
+        self.url = wait_until(self._listening, timeout_s=20, what="the gateway listens")
+        self.http = httpx.Client(base_url=self.url, timeout=10)
+        self.ledger = Ledger.open(self._settings, patience_s=0.2)
+        self.blobs = BlobStore.open(self._settings.blob_url)
+
+    def reset(self) -> None:
+        """Back to how it was born, whatever the last test did."""
+        for server in (self.ledger_server, self.broker_server):
+            server.reset()
+        for file in self.files():
+            file.unlink()
+
+    def remove(self) -> None:
+        """End all processes and remove all files."""
+        self.http.close()
+        self.ledger.close()
+        self.process.terminate()
+        self.process.wait(timeout=20)
+        self.ledger_server.remove()
+        self.broker_server.remove()
+        shutil.rmtree(self.folder)
+
+    # --- asking -------------------------------------------------------------------------------------------
+
+    def submit(self, image: bytes, **fields: str) -> httpx.Response:
+        """POST /v1/jobs as a well-behaved client."""
+        return self.http.post("/v1/jobs", files={"image": ("scan.png", image)}, data=fields)
+
+    def accepted(self, image: bytes, **fields: str) -> JobRef:
+        """A job that must be accepted."""
+        answer = self.submit(image, **fields)
+        assert answer.status_code == 202, answer.text
+        return JobRef(DEFAULT_TENANT, answer.json()["id"])
+
+    def job(self, ref: JobRef) -> dict[str, Any]:
+        """GET the job; it must be there."""
+        answer = self.http.get(f"/v1/jobs/{ref.job_id}")
+        assert answer.status_code == 200, answer.text
+        return cast(dict[str, Any], answer.json())
+
+    # --- looking ------------------------------------------------------------------------------------------
+
+    def log(self) -> str:
+        """What the gateway has logged."""
+        return self._log.read_text()
+
+    def files(self) -> list[Path]:
+        """Every file in the blob store but the probe of the readiness check."""
+        found = (self.folder / "blobs").rglob("*")
+        return [path for path in found if path.is_file() and path.name != "probe"]
+
+    def jobs(self) -> list[str]:
+        """Every job key and due entry in the ledger."""
+        with self.ledger_server.client() as client:
+            keys = [str(key) for key in client.scan_iter("mediscan:job:*")]
+            return keys + [str(member) for member in cast(list[str], client.zrange(Key.DUE, 0, -1))]
+
+    def messages(self) -> dict[str, list[str]]:
+        """Every list in the broker: kombu keeps one a queue and priority."""
+        with self.broker_server.client() as client:
+            lists = [str(key) for key in client.scan_iter(_type="list")]
+            return {key: cast(list[str], client.lrange(key, 0, -1)) for key in lists}
+
+    def left_behind(self) -> list[object]:
+        """Everything a refused upload must not leave."""
+        return [*self.files(), *self.jobs(), *self.messages()]
+
+    def _listening(self) -> str:
+        assert self.process.poll() is None, self.log()
+        found = _LISTENING.search(self.log())
+        return found.group(1) if found else ""
