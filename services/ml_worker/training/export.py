@@ -27,7 +27,7 @@ _HEAD_OPS = [
     "TRANSPOSE",
 ]
 #: The stem and the first two blocks stay in float: on images held out of training this halves the mean error
-#: of the logits for 8 % of the time (docs/model-card.md, "int8").
+#: of the logits for a tenth more time (docs/model-card.md, "int8").
 _FLOAT_CONVOLUTIONS = 6
 
 Batches = Callable[[], Iterator[list[NDArray[np.float32]]]]

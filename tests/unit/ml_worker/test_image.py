@@ -3,6 +3,7 @@
 import struct
 import warnings
 import zlib
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -215,6 +216,30 @@ def test_running_out_of_memory_is_an_image_error(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Image.Image, "convert", exhausted)
     assert refused(encoded(head())).code == "image_too_large_for_memory"
+
+
+def test_a_time_limit_is_not_blamed_on_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SoftTimeLimit(Exception):  # noqa: N818  # as billiard has it
+        pass
+
+    def slow(*_: object) -> None:
+        raise SoftTimeLimit
+
+    monkeypatch.setattr(Image.Image, "convert", slow)
+    with pytest.raises(SoftTimeLimit):
+        read(encoded(head()))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_flipped_bytes_are_read_or_refused(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    sound = encoded(head().convert("RGB"), kind)
+    for _ in range(200):
+        data = bytearray(sound)
+        for place in rng.integers(8, len(data), 3):
+            data[place] = rng.integers(256)
+        with suppress(ImageError):
+            assert read(bytes(data)).pixels.mode in {"L", "RGB"}
 
 
 def test_errors_never_quote_the_file() -> None:

@@ -1,6 +1,8 @@
 """A bundle is taken whole or refused with one sentence that says what is wrong with it."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,3 +135,27 @@ def test_the_shipped_card_says_what_it_must() -> None:
     assert set(about.files) == set(Variant)
     assert set(about.metrics) == set(about.parity) == {"validation", "testing", "external"}
     assert any("source" in limit for limit in about.limits)
+
+
+def test_the_model_card_page_shows_the_cards_figures() -> None:
+    about = load_bundle(SHIPPED_MODELS, NAME, "0.1.0").card
+    page = (Path(__file__).parents[3] / "docs" / "model-card.md").read_text()
+    for name, got in about.metrics.items():
+        rates = " | ".join(
+            f"{rate:.4f}" for rate in (got.auc, got.accuracy, got.sensitivity, got.specificity)
+        )
+        assert f"| {name} | {got.n} ({got.n_positive}) | {rates} |" in page
+    for name, held in about.parity.items():
+        figures = (
+            f"{held.label_flips} | {held.max_abs_dp:.4f} | {held.mean_abs_dp:.4f} | {held.auc_float32:.4f}"
+        )
+        assert f"| {name} | {figures} |" in page
+
+
+def test_serving_code_imports_neither_tensorflow_nor_litert() -> None:
+    """LiteRT only when a model is opened, in the child; TensorFlow never."""
+    code = (
+        "import sys, services.ml_worker.image, services.ml_worker.logic, services.ml_worker.model;"
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'ai_edge_litert')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
