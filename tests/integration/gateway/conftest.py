@@ -12,10 +12,8 @@ MAX_UPLOAD_BYTES = 3 << 20
 
 @pytest.fixture(scope="session")
 def _house_process() -> Iterator[House]:
-    house = House(max_upload_bytes=MAX_UPLOAD_BYTES, upload_timeout_s=1)
-    house.start()
-    yield house
-    house.remove()
+    with House(max_upload_bytes=MAX_UPLOAD_BYTES, upload_timeout_s=1) as house:
+        yield house
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import httpx
 
@@ -38,6 +39,7 @@ def run_to_end(environment: Mapping[str, str], log: Path) -> tuple[int, str]:
         return process.wait(timeout=20), log.read_text()
     finally:
         process.kill()
+        process.wait()
 
 
 class House:
@@ -57,18 +59,37 @@ class House:
         self._log = self.folder / "gateway.log"
         self.url = ""
 
-    def start(self) -> None:
-        """Start all three; returns once the gateway listens."""
-        self.ledger_server.start()
-        self.broker_server.start()
-        self._settings = Settings(
-            redis_url=self.ledger_server.url, blob_url=self.environment["MEDISCAN_BLOB_URL"]
-        )
+    def __enter__(self) -> Self:
+        """Start all three; returns once the gateway listens. What was started ends even if the rest does not start."""
+        with ExitStack() as started:
+            started.callback(shutil.rmtree, self.folder)
+            for server in (self.ledger_server, self.broker_server):
+                started.callback(server.remove)
+                server.start()
+            self._start_gateway(started)
+            self._ends = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End all processes and remove all files."""
+        self._ends.close()
+
+    def _start_gateway(self, started: ExitStack) -> None:
         self.process = start(self.environment, self._log)
+        started.callback(self._end_gateway)
         self.url = wait_until(self._listening, timeout_s=20, what="the gateway listens")
-        self.http = httpx.Client(base_url=self.url, timeout=10)
-        self.ledger = Ledger.open(self._settings, patience_s=0.2)
-        self.blobs = BlobStore.open(self._settings.blob_url)
+        self.http = started.enter_context(httpx.Client(base_url=self.url, timeout=10))
+        settings = Settings(redis_url=self.ledger_server.url, blob_url=self.environment["MEDISCAN_BLOB_URL"])
+        self.ledger = started.enter_context(closing(Ledger.open(settings, patience_s=0.2)))
+        self.blobs = BlobStore.open(settings.blob_url)
+
+    def _end_gateway(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def reset(self) -> None:
         """Back to how it was born, whatever the last test did."""
@@ -76,16 +97,6 @@ class House:
             server.reset()
         for file in self.files():
             file.unlink()
-
-    def remove(self) -> None:
-        """End all processes and remove all files."""
-        self.http.close()
-        self.ledger.close()
-        self.process.terminate()
-        self.process.wait(timeout=20)
-        self.ledger_server.remove()
-        self.broker_server.remove()
-        shutil.rmtree(self.folder)
 
     # --- asking -------------------------------------------------------------------------------------------
 

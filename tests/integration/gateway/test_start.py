@@ -40,11 +40,7 @@ def test_a_taken_port_is_one_line_and_exit_status_1(house: House, tmp_path: Path
 
 
 def test_it_stops_cleanly_when_told_to() -> None:
-    house = House(allow_remote=True, host="0.0.0.0")
-    house.start()
-    house.process.send_signal(signal.SIGTERM)
-    try:
+    with House(allow_remote=True, host="0.0.0.0") as house:
+        house.process.send_signal(signal.SIGTERM)
         assert house.process.wait(timeout=10) == 0
         assert "Traceback" not in house.log()
-    finally:
-        house.remove()

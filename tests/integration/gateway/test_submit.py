@@ -74,12 +74,8 @@ def test_without_a_content_length_all_is_the_same(house: House) -> None:
 
 
 def test_with_gemini_both_readings_are_asked_for() -> None:
-    house = House(gemini_enabled=True)
-    house.start()
-    try:
+    with House(gemini_enabled=True) as house:
         answer = house.submit(images.png())
         assert answer.json()["readings"]["gemini"]["state"] == "pending"
         tasks = re.findall(r"mediscan\.\w+\.read", json.dumps(house.messages()))
         assert set(tasks) == {"mediscan.ml.read", "mediscan.gemini.read"}
-    finally:
-        house.remove()
