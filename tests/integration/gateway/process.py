@@ -21,6 +21,7 @@ from shared.settings import Settings
 from tests.support.valkey import Server
 from tests.support.waiting import wait_until
 
+_ROOT = Path(__file__).parents[3]
 _LISTENING = re.compile(r"listening on (http://\S+?)[\s\"]")
 
 
@@ -29,7 +30,7 @@ def start(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MEDISCAN_")}
     with log.open("wb") as out:
         command = [sys.executable, "-m", "services.gateway"]
-        return subprocess.Popen(command, env=inherited | dict(environment), stdout=out, stderr=out)
+        return subprocess.Popen(command, env=inherited | dict(environment), cwd=_ROOT, stdout=out, stderr=out)
 
 
 def run_to_end(environment: Mapping[str, str], log: Path) -> tuple[int, str]:
