@@ -263,6 +263,13 @@ class Ledger:
             self._redis.zadd(Key.workers(stage), {node: seconds})
             self._redis.zremrangebyscore(Key.workers(stage), "-inf", seconds - 3600)
 
+    def nodes(self, stage: Stage) -> list[str]:
+        """The worker nodes of a stage that were heard of within `heartbeat_ttl_s`."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            since = seconds - self._settings.heartbeat_ttl_s
+            return cast(list[str], self._redis.zrangebyscore(Key.workers(stage), since, "+inf"))
+
     def alive(self) -> dict[Stage, int]:
         """How many worker nodes of each stage were heard of within `heartbeat_ttl_s`."""
         with _converted():
