@@ -54,8 +54,15 @@ class BlobStore:
 
     async def put_stream(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream as one object. If `chunks` raises, nothing is stored and the error passes through."""
-        with _converted():
-            await obstore.put_async(self._store, path, chunks)
+        broken: list[Exception] = []
+        try:
+            with _converted():
+                await obstore.put_async(self._store, path, _watched(chunks, broken))
+        except (BlobMissingError, BlobStoreUnavailableError):
+            # A caller's connection breaks with an OSError too; that is not the store's fault.
+            if broken:
+                raise broken[0] from None
+            raise
 
     def sync(self, path: str) -> None:
         """Make a streamed object durable (a no-op for S3, which is)."""
@@ -104,6 +111,15 @@ class BlobStore:
         file = self._root / path
         for target in (file, file.parent):
             _fsync(target)
+
+
+async def _watched(chunks: AsyncIterator[bytes], broken: list[Exception]) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Exception as error:
+        broken.append(error)
+        raise
 
 
 def _local(root: Path) -> LocalStore:

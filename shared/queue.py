@@ -21,6 +21,9 @@ _REDIS_PRIORITY = {Priority.STAT: 0, Priority.ROUTINE: 9}
 #: AMQP serves the higher number first.
 _AMQP_PRIORITY = {Priority.STAT: 9, Priority.ROUTINE: 0}
 
+#: Giving up quickly is safe: the ledger has the job, and the reaper publishes what was not.
+_PUBLISH_RETRY = {"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1}
+
 
 def make_celery(settings: Settings) -> Celery:
     """A Celery application for this cluster; tasks are registered by the services."""
@@ -36,15 +39,14 @@ def _configuration() -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "result_accept_content": ["json"],
-        "task_queues": [Queue(stage, durable=True) for stage in Stage],  # type: ignore[no-untyped-call]
+        "task_queues": _queues(),
         "task_create_missing_queues": False,
         # Take a message only when a child is free for it, so that one slow worker hoards nothing.
         "worker_disable_prefetch": True,
         "worker_prefetch_multiplier": 1,
-        # Publishing gives up quickly: the ledger has the job, and the reaper publishes what was not.
         "broker_pool_acquire_timeout": 2,
         "task_publish_retry": True,
-        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1},
+        "task_publish_retry_policy": _PUBLISH_RETRY,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {
@@ -68,6 +70,12 @@ def _configuration() -> dict[str, Any]:
     }
 
 
+def _queues() -> list[Queue]:
+    # RabbitMQ honours priorities only in a queue declared with a maximum; Redis needs none.
+    top = max(_AMQP_PRIORITY.values())
+    return [Queue(stage, durable=True, max_priority=top) for stage in Stage]  # type: ignore[no-untyped-call]
+
+
 def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
     """Tell the stage's workers to look at a job; BrokerUnavailableError when that fails (the reaper repeats it)."""
     try:
@@ -82,10 +90,12 @@ def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
 
 
 def depth(app: Celery, stage: Stage) -> int:
-    """Messages waiting in a stage's queue; BrokerUnavailableError when the broker does not answer."""
+    """Messages waiting in a stage's queue, also 0 before its first; BrokerUnavailableError without a broker."""
     try:
         with app.connection_for_read() as connection:
-            declared = connection.default_channel.queue_declare(stage, passive=True)
+            connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
+            # Declared as the workers do and not passively: on Redis an empty queue does not exist.
+            declared = app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
             return int(declared.message_count)
     except connection_errors(app) as error:
         raise BrokerUnavailableError("The message queue cannot be reached right now.") from error

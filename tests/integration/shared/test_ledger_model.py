@@ -1,0 +1,240 @@
+"""The ledger model-checked: any order of calls, repeats, crashes and passing time, against a real Valkey.
+
+A crash between two steps needs no rule of its own: it is the follow-up that never comes. After every run
+the reaper and well-behaved workers take over, and each job must then end exactly once.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, TERMINAL, JobState
+from shared.ledger import Claim
+from shared.names import JobRef, Key, Stage
+from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
+from tests.support.samples import (
+    PROBLEM,
+    RATE_LIMITED,
+    SKIPPED,
+    UNREADABLE,
+    fused_result,
+    new_job,
+    new_ref,
+    new_token,
+)
+
+MAX_DELIVERIES = 3
+#: Few, so that each of them sees many steps.
+MAX_JOBS = 2
+
+#: What a job keeps for ever once it is over.
+FINAL_FIELDS = ("state", "result", "error", "version", "ended_at", "ml.reading", "gemini.reading")
+
+#: The times that `time passes` moves into the past.
+WAITS = tuple(f"{stage}.{time}" for stage in Stage for time in ("look_at", "lease_until"))
+TIMES = (*WAITS, *(f"{stage}.published_at" for stage in Stage), "ml.settled_at", "deadline_at")
+
+Stored = dict[str, str]
+
+
+def reachable(table: Any, start: str) -> frozenset[str]:
+    """What the table leads to from `start` in any number of steps, `start` included. A member is its string."""
+    seen, todo = {start}, [start]
+    while todo:
+        news = table[todo.pop()] - seen
+        seen |= news
+        todo += news
+    return frozenset(seen)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """One empty ledger; rules are what gateways, workers, callers, the reaper and time may do to it."""
+
+    jobs: Jobs
+    refs = Bundle("refs")
+    claims = Bundle("claims")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_seen: dict[JobRef, Stored] = {}
+        self.calls: list[Callable[[], object]] = []
+
+    @initialize()
+    def empty(self) -> None:
+        self.jobs.redis.flushall()
+
+    def call(self, call: Callable[[], Any]) -> Any:
+        """Do it, and remember it for `duplicate`."""
+        self.calls.append(call)
+        return call()
+
+    # --- what may happen ----------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.last_seen) < MAX_JOBS)
+    @rule(target=refs, asks_gemini=st.booleans())
+    def create(self, asks_gemini: bool) -> JobRef:
+        ref, new = new_ref(), new_job(gemini_skipped=None if asks_gemini else SKIPPED)
+        self.call(lambda: self.jobs.ledger.create(ref, new))
+        return ref
+
+    @rule(target=claims, ref=refs, stage=st.sampled_from(Stage))
+    def claim(self, ref: JobRef, stage: Stage) -> Any:
+        token = new_token()
+        claim = self.call(lambda: self.jobs.ledger.claim(ref, stage, token=token))
+        return multiple() if claim is None else claim
+
+    @rule(claim=claims, is_available=st.booleans())
+    def settle(self, claim: Claim, is_available: bool) -> None:
+        if claim.stage is Stage.FUSION:
+            return
+        reading = READINGS[claim.stage] if is_available else RATE_LIMITED
+        self.call(lambda: self.jobs.ledger.settle(claim, reading))
+
+    @rule(claim=claims)
+    def release(self, claim: Claim) -> None:
+        self.call(lambda: self.jobs.ledger.release(claim, "broke"))
+
+    @rule(claim=consumes(claims))
+    def fail(self, claim: Claim) -> None:
+        self.call(lambda: self.jobs.ledger.fail(claim, PROBLEM, UNREADABLE))
+
+    @rule(claim=claims, percent=st.integers(0, 100))
+    def complete(self, claim: Claim, percent: int) -> None:
+        result = fused_result(p_positive=percent / 100)
+        self.call(lambda: self.jobs.ledger.complete(claim, result))
+
+    @rule(ref=refs)
+    def cancel(self, ref: JobRef) -> None:
+        self.call(lambda: self.jobs.ledger.cancel(ref))
+
+    @rule(ref=refs)
+    def archive(self, ref: JobRef) -> None:
+        self.call(lambda: self.jobs.ledger.archived(ref))
+
+    @rule(empty=st.sets(st.sampled_from(Stage)), deserted=st.sets(st.sampled_from(Stage)))
+    def reap(self, empty: set[Stage], deserted: set[Stage]) -> None:
+        due = self.jobs.ledger.due(100)
+        self.call(lambda: self.jobs.ledger.reap(due, empty=empty, deserted=deserted))
+
+    @rule(ref=refs, stage=st.sampled_from(Stage))
+    def a_worker_dies(self, ref: JobRef, stage: Stage) -> None:
+        self.jobs.ledger.claim(ref, stage, token=new_token())
+        self.every_job_is_sound()
+        self.time_passes(ref, f"{stage}.lease_until")
+        self.reap(empty=set(), deserted=set())
+
+    @rule(ref=refs, field=st.sampled_from(TIMES))
+    def time_passes(self, ref: JobRef, field: str) -> None:
+        if field in self.jobs.stored(ref):
+            self.jobs.long_ago(ref, field, seconds=60)
+            self.last_seen[ref][field] = self.jobs.stored(ref)[field]
+
+    @precondition(lambda self: self.calls)
+    @rule(data=st.data())
+    def duplicate(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.calls))()
+
+    # --- what must hold after each step -------------------------------------------------------------------
+
+    @invariant()
+    def every_job_is_sound(self) -> None:
+        for key in self.jobs.redis.scan_iter("mediscan:job:*"):
+            ref = JobRef(*key.split(":")[2:])
+            now = self.jobs.stored(ref)
+            self.check_alone(ref, now)
+            if ref in self.last_seen:
+                self.check_step(self.last_seen[ref], now)
+            self.last_seen[ref] = now
+
+    def check_alone(self, ref: JobRef, job: Stored) -> None:
+        state = JobState(job["state"])
+        assert ("result" in job) == (state is JobState.COMPLETED)
+        assert ("error" in job) == (state in {JobState.FAILED, JobState.EXPIRED})
+        assert ("ended_at" in job) == (state in TERMINAL)
+        assert all(int(job.get(f"{stage}.deliveries", 0)) <= MAX_DELIVERIES for stage in Stage)
+        is_archived = self.jobs.redis.ttl(Key.job(ref)) > 0
+        assert (self.jobs.due_at(ref) is None) == is_archived
+        assert state in TERMINAL or not is_archived
+
+    def check_step(self, before: Stored, after: Stored) -> None:
+        assert after["state"] in reachable(JOB_TRANSITIONS, before["state"])
+        for stage in Stage:
+            field = f"{stage}.state"
+            assert after[field] in reachable(STAGE_TRANSITIONS, before[field])
+        if before["state"] in TERMINAL:
+            assert {name: after.get(name) for name in FINAL_FIELDS} == {
+                name: before.get(name) for name in FINAL_FIELDS
+            }
+        versions = int(before["version"]), int(after["version"])
+        assert versions[1] > versions[0] if before != after else versions[1] == versions[0]
+
+    # --- and in the end -----------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """The reaper and good workers take over; no job may be left hanging, none may end twice."""
+        try:
+            self.bring_to_an_end()
+        finally:
+            super().teardown()
+
+    def bring_to_an_end(self) -> None:
+        refs = list(self.last_seen)
+        # Each delivery that still runs out, then each stage, and the archive: far fewer rounds than this.
+        for _ in range(4 * MAX_DELIVERIES + 8):
+            for ref in refs:
+                self.wait_for_everything(ref)
+            for action in self.jobs.reap_due(empty=EVERY_STAGE):
+                if action.stage is None:
+                    self.jobs.ledger.archived(action.ref)
+                else:
+                    self.work(action.ref, action.stage)
+            self.every_job_is_sound()
+            if not self.jobs.redis.exists(Key.DUE):
+                break
+        for ref in refs:
+            assert self.jobs.record(ref).state in TERMINAL
+            assert self.jobs.due_at(ref) is None
+
+    def wait_for_everything(self, ref: JobRef) -> None:
+        if self.jobs.due_at(ref) is None:
+            return
+        self.jobs.long_ago(ref, *[field for field in WAITS if field in self.jobs.stored(ref)])
+        self.last_seen[ref] = self.jobs.stored(ref)
+
+    def work(self, ref: JobRef, stage: Stage) -> None:
+        claim = self.jobs.ledger.claim(ref, stage, token=new_token())
+        if claim is None:
+            return
+        if stage is Stage.FUSION:
+            self.jobs.ledger.complete(claim, fused_result())
+        else:
+            self.jobs.ledger.settle(claim, READINGS[stage])
+
+
+def test_every_job_ends_exactly_once_whatever_happens(make_jobs: Callable[..., Jobs]) -> None:
+    LedgerMachine.jobs = make_jobs(max_deliveries=MAX_DELIVERIES)
+
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=80,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize="CI" in os.environ,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
