@@ -1,0 +1,110 @@
+"""A log line is one JSON object with known fields and nothing that a caller attached by mistake."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.settings import Settings
+from shared.telemetry import FIELDS, configure
+
+
+@pytest.fixture(autouse=True)
+def _own_root_logger() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one line on standard error."""
+    [line] = capsys.readouterr().err.splitlines()
+    parsed = json.loads(line)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def test_a_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json"), "fusion")
+
+    logging.getLogger("a.b").warning("gave up on %s", "two\nlines")
+
+    line = logged(capsys)
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "warning",
+        "service": "fusion",
+        "logger": "a.b",
+        "message": "gave up on two\nlines",
+    }
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_known_field_is_attached(capsys: pytest.CaptureFixture[str], field: str) -> None:
+    configure(Settings(log_format="json"), "fusion")
+
+    logging.getLogger().warning("x", extra={field: 7})
+
+    assert logged(capsys)[field] == 7
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("field", ["metadata", "patient", "filename_given", "password"])
+def test_an_unknown_field_is_dropped(capsys: pytest.CaptureFixture[str], log_format: str, field: str) -> None:
+    configure(Settings(log_format=log_format), "fusion")
+
+    logging.getLogger().warning("x", extra={field: "Jane Doe"})
+
+    assert "Jane Doe" not in capsys.readouterr().err
+
+
+def test_an_exception_stays_on_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json"), "fusion")
+
+    try:
+        int("broke")
+    except ValueError:
+        logging.getLogger().exception("failed")
+
+    assert logged(capsys)["exception"].endswith("'broke'")
+
+
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_level="WARNING", log_format="json"), "fusion")
+
+    logging.getLogger().info("x")
+
+    assert capsys.readouterr().err == ""
+
+
+def test_configuring_again_does_not_repeat_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        configure(Settings(log_format="json"), "fusion")
+
+    logging.getLogger().warning("x")
+
+    assert logged(capsys)["message"] == "x"
+
+
+def test_auto_is_json_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(), "fusion")
+
+    logging.getLogger().warning("x")
+
+    assert logged(capsys)["message"] == "x"
+
+
+def test_auto_is_text_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    configure(Settings(), "fusion")
+
+    logging.getLogger().warning("gave up", extra={"job": "default/job_1"})
+
+    assert capsys.readouterr().err.endswith(" fusion WARNING gave up job=default/job_1\n")
