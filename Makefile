@@ -36,9 +36,10 @@ train: $(VENV)/.test ## Train a model bundle: DATA=folder WEIGHTS=file OUT=folde
 dead-letters: $(VENV)/.embedded ## Jobs that were given up, newest first (of the cluster that `make run` started)
 	@$(BIN)/python -m embedded dead-letters
 
+# With extras kept: without them pip in hash mode looks for another version of `google-api-core[grpc]`.
 lock: ## Pin requirements/*.in to requirements/*.txt with hashes (needs uv)
 	cd requirements && for name in test $(filter-out test,$(LOCKS)); do \
-	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-strip-extras --python-version 3.11 \
 	    $$([ $$name = test ] || echo -c test.txt) $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove the virtual environment and all local data
