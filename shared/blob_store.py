@@ -27,6 +27,8 @@ class BlobStore:
         self._store = store
         #: The folder of a local store, None elsewhere.
         self._root = root
+        # How a stream is cut up: S3 takes parts of 5 MiB and more; a file needs less memory.
+        self._chunk, self._in_flight = (5 << 20, 12) if root is None else (1 << 20, 1)
 
     @classmethod
     def open(cls, url: str) -> "BlobStore":
@@ -57,7 +59,13 @@ class BlobStore:
         broken: list[Exception] = []
         try:
             with _converted():
-                await obstore.put_async(self._store, path, _watched(chunks, broken))
+                await obstore.put_async(
+                    self._store,
+                    path,
+                    _watched(chunks, broken),
+                    chunk_size=self._chunk,
+                    max_concurrency=self._in_flight,
+                )
         except (BlobMissingError, BlobStoreUnavailableError):
             # A caller's connection breaks with an OSError too; that is not the store's fault.
             if broken:

@@ -23,7 +23,8 @@ Metadata = dict[str, str | int | float | bool | None]
 class Message(BaseModel):
     """Base of everything on the wire: immutable, and no field passes unnoticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Errors that quote their input would carry metadata into logs.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class Label(StrEnum):

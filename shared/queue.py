@@ -53,7 +53,8 @@ def _configuration() -> dict[str, Any]:
             # Early acknowledgement makes the unacked set dead weight: five commands a message.
             "ack_emulation": False,
             "priority_steps": sorted(_REDIS_PRIORITY.values()),
-            "socket_timeout": 10,
+            # A hung broker holds up a 202 for this long, twice; longer than the second a BRPOP blocks.
+            "socket_timeout": 3,
             "socket_connect_timeout": 2,
             "socket_keepalive": True,
             "retry_on_timeout": True,
