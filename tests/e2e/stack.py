@@ -1,0 +1,185 @@
+"""The compose stack under a project name, a port and an image tag of its own, and a client of its gateway."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("gateway", "ml_worker", "gemini_worker", "fusion", "reaper", "ledger", "broker")
+
+#: Not a key of anything; looked for where it must not be.
+KEY = f"e2e-{uuid.uuid4().hex}"
+
+#: A killed worker's job waits for its lease; the rest is as shipped.
+QUICK = {"MEDISCAN_ML_LEASE_S": "12", "MEDISCAN_ML_TIME_LIMIT_S": "10"}
+
+
+def find_compose() -> list[str] | None:
+    """`docker compose` or `docker-compose`; None without either, or without an engine that answers."""
+    if shutil.which("docker") is None or _fails("docker", "info"):
+        return None
+    return next((c for c in (["docker", "compose"], ["docker-compose"]) if not _fails(*c, "version")), None)
+
+
+def docker(*arguments: str) -> str:
+    """What a docker command prints; AssertionError with what it complained of if it fails."""
+    return _output("docker", *arguments)
+
+
+class Stack:
+    """`up` starts everything, `down` removes containers, networks and volumes; images stay, as a cache."""
+
+    def __init__(self, compose: list[str], folder: Path) -> None:
+        self._project = f"mediscan-e2e-{uuid.uuid4().hex[:8]}"
+        self._compose = compose
+        self._settings = folder / "settings.env"
+        self._settings.write_text("")
+        self._port = _free_port()
+        self._key_file = _write_key(folder)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
+
+    # --- containers ---------------------------------------------------------------------------------------
+
+    def compose(self, *arguments: str) -> str:
+        """Run a compose command on this project, blind to the developer's own `.env`."""
+        files = ["-f", "docker-compose.yml", "-f", "tests/e2e/fake_gemini.yml"]
+        own = ["-p", self._project, "--env-file", str(self._settings), *files]
+        return _output(*self._compose, *own, *arguments, environment=self._environment())
+
+    def up(self, *, ml_workers: int = 1) -> None:
+        """Bring everything up that is not, and return once the gateway calls the cluster ready."""
+        self.compose("up", "-d", "--scale", f"ml_worker={ml_workers}")
+        wait_until(self._is_ready, timeout_s=120, what="the stack is ready")
+        wait_until(lambda: self.workers_alive("ml") >= ml_workers, timeout_s=60, what="the ML workers beat")
+
+    def down(self) -> None:
+        """Remove what `up` made, whatever state it is in."""
+        self.http.close()
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+    def containers(self, service: str) -> list[str]:
+        """Ids of the service's containers, running or not."""
+        return self.compose("ps", "-a", "-q", service).split()
+
+    def container(self, service: str) -> str:
+        """The service's only container."""
+        (only,) = self.containers(service)
+        return only
+
+    def logs(self) -> str:
+        """What all containers wrote lately."""
+        return self.compose("logs", "--no-color", "--tail", "60")
+
+    def workers_alive(self, stage: str) -> int:
+        """Nodes of a stage that beat within the last seconds."""
+        now = int(self._valkey("TIME").split()[0])
+        return int(self._valkey("ZCOUNT", f"mediscan:workers:{stage}", str(now - 8), "+inf"))
+
+    def counters(self) -> dict[str, int]:
+        """The ledger's counters."""
+        flat = self._valkey("HGETALL", "mediscan:counters").split()
+        return {name: int(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+    def _valkey(self, *command: str) -> str:
+        return docker("exec", self.container("ledger"), "valkey-cli", *command)
+
+    def _is_ready(self) -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return self.http.get("/readyz").is_success
+        return False
+
+    def _environment(self) -> dict[str, str]:
+        outside = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MEDISCAN_", "COMPOSE_"))
+        }
+        return {
+            **outside,
+            **QUICK,
+            "MEDISCAN_TAG": "e2e",
+            "MEDISCAN_PORT": str(self._port),
+            "MEDISCAN_GEMINI_ENABLED": "true",
+            "MEDISCAN_GEMINI_API_KEY_FILE": str(self._key_file),
+            "MEDISCAN_GEMINI_BASE_URL": "http://127.0.0.1:9000",
+        }
+
+    # --- as a client --------------------------------------------------------------------------------------
+
+    def submit(self, image: bytes) -> str:
+        """Submit until accepted, as a client does that is told to come back later; the job's id."""
+
+        def accepted() -> str:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self.http.post("/v1/jobs", files={"image": ("scan", image)})
+                assert answer.status_code in {202, 503}, answer.text
+                return str(answer.json()["id"]) if answer.status_code == 202 else ""
+            return ""
+
+        return wait_until(accepted, timeout_s=60, what="the job is accepted")
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it stands."""
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def finished(self, job_ids: list[str], *, timeout_s: float = 120) -> list[dict[str, Any]]:
+        """The jobs once all of them have ended."""
+        jobs: dict[str, dict[str, Any]] = {}
+
+        def all_ended() -> bool:
+            for job_id in set(job_ids) - jobs.keys():
+                with contextlib.suppress(httpx.TransportError, AssertionError):
+                    job = self.job(job_id)
+                    jobs.update({job_id: job} if job["ended_at"] else {})
+            return jobs.keys() == set(job_ids)
+
+        wait_until(all_ended, timeout_s=timeout_s, what="all jobs end")
+        return [jobs[job_id] for job_id in job_ids]
+
+    def reading(self, job_ids: list[str]) -> int:
+        """How many of the jobs an ML worker holds right now."""
+        return sum(self.job(job_id)["readings"]["ml"]["state"] == "claimed" for job_id in job_ids)
+
+
+def inspect(container: str) -> dict[str, Any]:
+    """What `docker inspect` tells about a container."""
+    found = json.loads(docker("inspect", container))
+    return dict(found[0])
+
+
+def _output(*command: str, environment: dict[str, str] | None = None) -> str:
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, f"{' '.join(command)}\n{ran.stdout[-4000:]}\n{ran.stderr[-4000:]}"
+    return ran.stdout
+
+
+def _fails(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_key(folder: Path) -> Path:
+    """As docs/deploy.md says: a file that anybody may read, in a folder that nobody else may enter."""
+    closed = folder / "secrets"
+    closed.mkdir(mode=0o700)
+    file = closed / "gemini_api_key"
+    file.write_text(f"{KEY}\n")
+    file.chmod(0o444)
+    return file
