@@ -141,12 +141,25 @@ class LedgerMachine(RuleBasedStateMachine):
         due = self.jobs.ledger.due(100)
         self.call(lambda: self.jobs.ledger.reap(due, empty=empty, deserted=deserted))
 
-    @rule(ref=refs, stage=st.sampled_from(Stage))
-    def a_worker_dies(self, ref: JobRef, stage: Stage) -> None:
-        self.jobs.ledger.claim(ref, stage, token=new_token())
+    @rule(ref=refs, stage=st.sampled_from(Stage), times=st.integers(1, MAX_DELIVERIES + 1))
+    def workers_die(self, ref: JobRef, stage: Stage, times: int) -> None:
+        for _ in range(times):
+            self.claim(ref, stage)
+            self.every_job_is_sound()
+            self.time_passes(ref, f"{stage}.lease_until")
+            self.reap(empty=set(), deserted=set())
+
+    @rule(ref=refs)
+    def the_grace_ends(self, ref: JobRef) -> None:
+        self.settle_ml(ref)
         self.every_job_is_sound()
-        self.time_passes(ref, f"{stage}.lease_until")
+        self.time_passes(ref, "ml.settled_at")
         self.reap(empty=set(), deserted=set())
+
+    def settle_ml(self, ref: JobRef) -> None:
+        claim = self.claim(ref, Stage.ML)
+        if isinstance(claim, Claim):
+            self.settle(claim, is_available=True)
 
     @rule(ref=refs, field=st.sampled_from(TIMES))
     def time_passes(self, ref: JobRef, field: str) -> None:
@@ -242,7 +255,7 @@ def test_every_job_ends_exactly_once_whatever_happens(make_jobs: Callable[..., J
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=100,
+            max_examples=60,
             stateful_step_count=40,
             deadline=None,
             derandomize="CI" in os.environ,
