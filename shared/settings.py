@@ -87,8 +87,8 @@ class Settings(BaseSettings):
 
     @property
     def effective_broker_url(self) -> str:
-        """`broker_url`, or the ledger's where none is given."""
-        return self.broker_url or self.redis_url
+        """`broker_url`, or the ledger's where none is given; Celery spells a unix socket differently."""
+        return self.broker_url or self.redis_url.replace("unix://", "redis+socket://", 1)
 
 
 S = TypeVar("S", bound=Settings)

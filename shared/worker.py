@@ -153,7 +153,7 @@ def _give_back_when_child_dies(ledger: Ledger, stage: Stage) -> None:
         ref = JobRef.parse(args[0])
         log.error("a child died or hung on a job", extra={"job": str(ref), "stage": stage})
         try:
-            ledger.release_token(ref, stage, task_id, "The worker died or hung each time this was tried.")
+            ledger.release_lost(ref, stage, task_id)
         except LedgerUnavailableError:
             log.warning("the lease must run out: the ledger is away", extra={"job": str(ref)})
 

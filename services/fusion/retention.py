@@ -21,6 +21,7 @@ _ORPHAN_HOURS = 3
 
 def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -> int:
     """Delete expired folders and recent orphans of every tenant; the number of objects deleted. now: Unix s."""
+    ledger.forget_dead_letters(older_than_s=settings.retention_s)
     oldest_kept = _hour(now - settings.retention_s)
     orphan_hours = {_hour(now - _ORPHAN_AFTER_S - 3600 * back) for back in range(1, _ORPHAN_HOURS + 1)}
     removed = 0

@@ -24,6 +24,7 @@ from shared.contracts import (
     MlReading,
     SkippedReading,
     UnavailableReading,
+    UnavailableReason,
 )
 from shared.contracts import JobError as Problem
 from shared.errors import LedgerUnavailableError, SetupError
@@ -198,17 +199,13 @@ class Ledger:
 
     def release(self, claim: Claim, detail: str) -> Released:
         """Give a stage back after an unexpected error: tried again after a pause, given up at the limit."""
-        return self.release_token(claim.job.ref, claim.stage, claim.token, detail)
+        internal = UnavailableReason.INTERNAL_ERROR
+        return Released(self._run_claimed("release", claim, internal, detail))
 
-    def release_token(
-        self,
-        ref: JobRef,
-        stage: Stage,
-        token: str,
-        detail: str,
-    ) -> Released:
-        """`release` for somebody who knows only the token: the parent of a child that died."""
-        return Released(self._run("release", ref, stage, token, detail))
+    def release_lost(self, ref: JobRef, stage: Stage, token: str) -> Released:
+        """`release` for the parent of a child that died or hung: it knows the token and nothing else."""
+        detail = "The worker died or hung each time this was tried."
+        return Released(self._run("release", ref, stage, token, UnavailableReason.WORKER_LOST, detail))
 
     def fail(self, claim: Claim, problem: Problem, reading: UnavailableReading) -> bool:
         """End the job as failed, at once and for good. False where it was already over."""
@@ -303,6 +300,12 @@ class Ledger:
         with _converted():
             found = self._redis.zrevrange(Key.DEAD, 0, limit - 1, withscores=True)
         return [(JobRef.parse(text), float(at)) for text, at in cast(list[tuple[str, float]], found)]
+
+    def forget_dead_letters(self, *, older_than_s: float) -> None:
+        """Drop dead letters that were given up longer ago than that: their blobs are no longer kept either."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            self._redis.zremrangebyscore(Key.DEAD, "-inf", seconds - older_than_s)
 
     def close(self) -> None:
         """Drop the connections."""

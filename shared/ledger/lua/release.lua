@@ -1,5 +1,5 @@
--- ARGV: ref, stage, token, detail. Gives a stage back after an unexpected error: tried again after a pause
--- (the reaper publishes it), or given up once it was delivered often enough.
+-- ARGV: ref, stage, token, reason, detail. Gives a stage back after an unexpected error: tried again after a pause
+-- (the reaper publishes it), or given up for that reason once it was delivered often enough.
 local stage, token = ARGV[2], ARGV[3]
 if not load_job() or not holds(stage, token) then return 'late' end
 local deliveries = number(stage .. '.deliveries')
@@ -11,11 +11,11 @@ if deliveries < KNOB.max_deliveries then
 end
 if stage == 'gemini' then
   -- A result can do without it. Who gives back publishes nothing, so fusion is left to the reaper, due at once.
-  fall_back('internal_error', ARGV[4])
+  fall_back(ARGV[4], ARGV[5])
   if open_fusion() then mark_unpublished('fusion', NOW) end
   commit()
   return 'unavailable'
 end
-dead_letter(stage, 'internal_error', ARGV[4])
+dead_letter(stage, ARGV[4], ARGV[5])
 commit()
 return 'dead'

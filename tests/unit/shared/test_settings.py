@@ -97,6 +97,7 @@ def test_without_any_variable_the_defaults_hold() -> None:
 
 def test_the_broker_is_the_ledgers_server_unless_given() -> None:
     assert Settings(redis_url="redis://a/0").effective_broker_url == "redis://a/0"
+    assert Settings(redis_url="unix:///a.sock").effective_broker_url == "redis+socket:///a.sock"
     assert Settings(redis_url="redis://a/0", broker_url="amqp://b").effective_broker_url == "amqp://b"
 
 
