@@ -72,6 +72,8 @@ class UnavailableReason(StrEnum):
     WORKER_LOST = "worker_lost"
     #: Our own code failed on it as often as a job may be delivered.
     INTERNAL_ERROR = "internal_error"
+    #: The model the job asks for is not installed at the ML worker.
+    MODEL_NOT_INSTALLED = "model_not_installed"
     #: The image could not be prepared for sending.
     IMAGE_UNREADABLE = "image_unreadable"
 
@@ -106,6 +108,10 @@ class MlReading(Message):
     cam: tuple[tuple[float, ...], ...]
     abstain_reason: AbstainReason | None = None
     model: ModelRef
+    #: DICOM Body Part Examined that the model is made for.
+    body_part: tuple[str, ...] = ()
+    #: How many views of the image were averaged; more than 1 only with test-time views switched on.
+    views: Annotated[int, Field(ge=1)] = 1
     #: What was done to the pixels beyond the plain path, for example `16-bit rescaled to 8`.
     image_notes: tuple[str, ...] = ()
     #: `fetch`, `decode`, `infer`, `preview`, `total`.
@@ -231,6 +237,57 @@ class Voice(Message):
     source: str
 
 
+class Prior(Message):
+    """An earlier ML reading of the same tenant, as it was when the new job was submitted."""
+
+    job_id: str
+    read_at: datetime
+    label: Label
+    p_positive: Probability
+    abstained: bool
+    model: ModelRef
+    body_part: tuple[str, ...]
+
+
+class Direction(StrEnum):
+    """How P(positive) moved from the prior reading to this one."""
+
+    RISE = "rise"
+    FALL = "fall"
+    #: Within the margin.
+    STABLE = "stable"
+
+
+class Change(Message):
+    """The ML reading against a prior one by the same model."""
+
+    state: Literal["compared"] = "compared"
+    prior_job_id: str
+    prior_read_at: datetime
+    prior_label: Label
+    prior_p_positive: Probability
+    #: This P(positive) less the prior one.
+    delta_p_positive: Annotated[float, Field(ge=-1, le=1)]
+    direction: Direction
+
+
+class IncomparableReason(StrEnum):
+    """Why a prior reading says nothing about this one."""
+
+    DIFFERENT_MODEL = "different_model"
+    DIFFERENT_BODY_PART = "different_body_part"
+    #: At least one of the two readings declined to commit itself.
+    ABSTAINED = "abstained"
+
+
+class ChangeRefused(Message):
+    """A prior reading was named, and cannot be compared."""
+
+    state: Literal["refused"] = "refused"
+    prior_job_id: str
+    reason: IncomparableReason
+
+
 class FusedResult(Message):
     """The one explained result of a job."""
 
@@ -246,6 +303,8 @@ class FusedResult(Message):
     review_reasons: tuple[ReviewReason, ...]
     #: None when both readers took part.
     fallback: Fallback | None
+    #: None where no prior job was named.
+    change: Annotated[Change | ChangeRefused, Field(discriminator="state")] | None = None
     #: Who said what, and how much it counted; the ML reader first.
     provenance: tuple[Voice, ...]
     #: Two or three sentences for a person.
@@ -323,6 +382,9 @@ class JobView(Message):
     ended_at: datetime | None
     image: ImageFacts
     metadata: Metadata
+    #: `name/version` of the model that was asked for; None: the default of the ML workers.
+    model: str | None = None
+    prior_job_id: str | None = None
     progress: Progress
     readings: Readings
     result: FusedResult | None

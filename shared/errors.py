@@ -6,6 +6,7 @@
     │   ├── TooLargeError              over a limit on bytes
     │   ├── NotFoundError              no such job, or not yours: the same answer
     │   └── ConflictError              the job's state does not allow it
+    ├── ModelMissingError              a job names a model that the worker does not have; the job fails, no retry
     ├── ImageError                     an accepted image that cannot be read after all; the job fails, no retry
     ├── UnavailableError               a part of the house is away; a retry can help
     │   ├── LedgerUnavailableError
@@ -80,6 +81,14 @@ class ImageError(MediScanError):
     code = "image_unreadable"
     status = 422
     title = "The image cannot be read"
+
+
+class ModelMissingError(MediScanError):
+    """The model a job asks for is not installed where it is to be read."""
+
+    code = "model_not_installed"
+    status = 422
+    title = "The model is not installed"
 
 
 class UnavailableError(MediScanError):

@@ -27,6 +27,8 @@ def view(job: JobRecord) -> JobView:
         ended_at=_utc(job.ended_at) if job.ended_at else None,
         image=job.image,
         metadata=job.metadata,
+        model=job.model,
+        prior_job_id=job.prior.job_id if job.prior else None,
         progress=_progress(job),
         readings=Readings(
             ml=job.ml or _waiting(job, Stage.ML),

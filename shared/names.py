@@ -112,6 +112,10 @@ class Key:
     #: Hash `stage:priority` -> newest publication among claimed messages; older unclaimed ones were lost.
     WATERMARKS = "mediscan:watermarks"
 
+    #: Hash `name/version` -> card (JSON) of the models that ML workers offer; field `default`: the one they prefer.
+    MODELS = "mediscan:models"
+    #: Sorted set of `name/version` by the time a worker last offered it (Unix seconds).
+    MODELS_SEEN = "mediscan:models:seen"
     #: Present while a reaper is alive.
     REAPER = "mediscan:reaper"
 

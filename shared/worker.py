@@ -91,11 +91,22 @@ def settle(
         log.warning("fusion could not be published; the reaper will", extra=_about(claim))
 
 
-def run(app: Celery, stage: Stage, settings: Settings, *, pool: str, concurrency: int) -> None:
-    """Serve a stage's queue until told to stop. SetupError if the ledger does not answer in time."""
+def run(
+    app: Celery,
+    stage: Stage,
+    settings: Settings,
+    *,
+    pool: str,
+    concurrency: int,
+    announce: Callable[[Ledger], None] = lambda _: None,
+) -> None:
+    """Serve a stage's queue until told to stop. SetupError if the ledger does not answer in time.
+
+    announce: what else to say in the ledger with each heartbeat.
+    """
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
-    _beat_from(app, stage, ledger)
+    _beat_from(app, stage, ledger, announce)
     _give_back_when_child_dies(ledger, stage)
     node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
     options = ["-Q", stage, "-P", pool, "-c", str(concurrency), "-n", node, "-l", settings.log_level]
@@ -124,10 +135,11 @@ def exit_on_setup_error(main: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def _beat_from(app: Celery, stage: Stage, ledger: Ledger) -> None:
+def _beat_from(app: Celery, stage: Stage, ledger: Ledger, announce: Callable[[Ledger], None]) -> None:
     def beat(node: str) -> None:
         try:
             ledger.heartbeat(stage, node)
+            announce(ledger)
         except LedgerUnavailableError:
             log.warning("no heartbeat: the ledger is away")
 

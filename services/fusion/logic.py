@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from services.fusion.change import compare
 from shared.contracts import (
     Agreement,
     Fallback,
@@ -16,6 +17,7 @@ from shared.contracts import (
     Label,
     MlReading,
     PolicyName,
+    Prior,
     ReviewReason,
     Risk,
     RiskBand,
@@ -39,6 +41,8 @@ class FusionPolicy:
     review_margin: float = 0.1
     moderate_from: int = 30
     high_from: int = 70
+    #: A change of P(positive) against a prior reading smaller than this counts as none.
+    change_margin: float = 0.1
 
 
 class _Weights(NamedTuple):
@@ -46,8 +50,13 @@ class _Weights(NamedTuple):
     gemini: float
 
 
-def fuse(ml: MlReading, gemini: GeminiOutcome, policy: FusionPolicy) -> FusedResult:
-    """Join both readings into the one result of a job."""
+def fuse(
+    ml: MlReading,
+    gemini: GeminiOutcome,
+    policy: FusionPolicy,
+    prior: Prior | None = None,
+) -> FusedResult:
+    """Join both readings into the one result of a job, with the change since `prior` if there is one."""
     weights = _weights(ml, gemini, policy)
     p = _joined(ml, gemini, weights)
     threshold = weights.ml * ml.threshold + weights.gemini * _GEMINI_THRESHOLD
@@ -65,6 +74,7 @@ def fuse(ml: MlReading, gemini: GeminiOutcome, policy: FusionPolicy) -> FusedRes
         needs_review=bool(reasons),
         review_reasons=reasons,
         fallback=_fallback(gemini),
+        change=compare(ml, prior, margin=policy.change_margin) if prior else None,
         provenance=tuple(_voices(ml, gemini, weights)),
         explanation=_explanation(ml, gemini, label, p, agreement),
     )

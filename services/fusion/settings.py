@@ -24,6 +24,9 @@ class FusionSettings(Settings):
         0.1,
         description="A fused P(positive) closer than this to the threshold needs review.",
     )
+    fusion_change_margin: Probability = Field(
+        0.1, description="A change of P(positive) since a prior reading smaller than this counts as none."
+    )
     risk_moderate_from: Score = Field(30, description="Risk score at which the moderate band begins.")
     risk_high_from: Score = Field(70, description="Risk score at which the high band begins.")
     reaper_interval_s: Seconds = Field(1, description="Pause between two looks at the due jobs.")
@@ -45,4 +48,5 @@ class FusionSettings(Settings):
             review_margin=self.fusion_review_margin,
             moderate_from=self.risk_moderate_from,
             high_from=self.risk_high_from,
+            change_margin=self.fusion_change_margin,
         )

@@ -28,6 +28,6 @@ def _fuse(resources: Resources, settings: FusionSettings, claim: Claim) -> None:
     ml, gemini = claim.job.ml, claim.job.gemini
     if not isinstance(ml, MlReading) or gemini is None:
         raise TypeError("fusion was opened before both readings were settled")
-    finished = resources.ledger.complete(claim, fuse(ml, gemini, settings.policy))
+    finished = resources.ledger.complete(claim, fuse(ml, gemini, settings.policy, claim.job.prior))
     if finished is not None:
         archive(finished, resources.ledger, resources.blobs)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from services.gateway import openapi, problems, routes_health, routes_jobs
+from services.gateway import openapi, problems, routes_health, routes_jobs, routes_models
 from services.gateway.access_log import AccessLog
 from services.gateway.resources import Resources
 from shared.contracts import DISCLAIMER
@@ -16,6 +16,7 @@ def create_app(resources: Resources) -> FastAPI:
     app = FastAPI(title="MediScan", version="1", description=DISCLAIMER, lifespan=_lifespan, redoc_url=None)
     app.state.resources = resources
     app.include_router(routes_jobs.router)
+    app.include_router(routes_models.router)
     app.include_router(routes_health.router)
     problems.install(app)
     openapi.install(app)

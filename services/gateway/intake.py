@@ -7,10 +7,11 @@ published by the reaper. Neither costs a job (docs/decisions/0001-ledger-is-the-
 import logging
 from contextlib import suppress
 
-from services.gateway.logic import stages_to_publish
+from services.gateway.logic import Submission, stages_to_publish
 from services.gateway.resources import Resources
 from services.gateway.upload import ImageUpload
-from shared.errors import BlobStoreUnavailableError, BrokerUnavailableError
+from services.gateway.wishes import resolve
+from shared.errors import BlobStoreUnavailableError, BrokerUnavailableError, MediScanError
 from shared.ledger import JobRecord, NewJob
 from shared.names import Blob, JobRef, Stage, blob_path
 from shared.queue import publish
@@ -28,13 +29,14 @@ async def take_in(resources: Resources, ref: JobRef, upload: ImageUpload) -> Job
         return await resources.run(_keep, resources, ref, await upload.finish(), head)
     await resources.run(_check_ledger, resources, ref)
     await resources.blobs.put_stream(blob_path(ref, Blob.IMAGE), upload.chunks(head))
-    if upload.new_job is None:
+    if upload.submission is None:
         raise RuntimeError("the blob store ended before the image did")
-    return await resources.run(_keep_streamed, resources, ref, upload.new_job)
+    return await resources.run(_keep_streamed, resources, ref, upload.submission)
 
 
-def _keep(resources: Resources, ref: JobRef, new: NewJob, image: bytes) -> JobRecord:
+def _keep(resources: Resources, ref: JobRef, wanted: Submission, image: bytes) -> JobRecord:
     _check_ledger(resources, ref)
+    new = resolve(resources, ref.tenant, wanted)
     path = blob_path(ref, Blob.IMAGE)
     try:
         resources.blobs.put(path, image)
@@ -44,11 +46,12 @@ def _keep(resources: Resources, ref: JobRef, new: NewJob, image: bytes) -> JobRe
     return _record(resources, ref, new)
 
 
-def _keep_streamed(resources: Resources, ref: JobRef, new: NewJob) -> JobRecord:
+def _keep_streamed(resources: Resources, ref: JobRef, wanted: Submission) -> JobRecord:
     path = blob_path(ref, Blob.IMAGE)
     try:
+        new = resolve(resources, ref.tenant, wanted)
         resources.blobs.sync(path)
-    except BlobStoreUnavailableError:
+    except MediScanError:
         _discard(resources, path)
         raise
     return _record(resources, ref, new)
@@ -68,7 +71,7 @@ def _record(resources: Resources, ref: JobRef, new: NewJob) -> JobRecord:
     # If this raises, the ledger may hold the job all the same: the reply can be what was lost. So the image
     # stays, for a recorded job may need it, and the sweep for orphans takes it if there is no such job.
     job = resources.ledger.create(ref, new)
-    for stage in stages_to_publish(new):
+    for stage in stages_to_publish(new.gemini_skipped):
         _tell_workers(resources, job, stage)
     return job
 

@@ -8,39 +8,67 @@ from pydantic import BaseModel
 
 from services.gateway.metadata import parse_metadata
 from services.gateway.settings import GatewaySettings
-from shared.contracts import ImageFacts, JobView, SkippedReading, SkippedReason
+from shared.contracts import ImageFacts, JobView, Metadata, SkippedReading, SkippedReason
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState
-from shared.ledger import NewJob
 from shared.names import Priority, Stage
 
 #: How long a poller is asked to wait, in seconds.
 RETRY_AFTER_S = 1
 
+#: Most bytes of a `model` and of a `prior_job_id` part.
+_NAME_BYTES = 128
+
 #: Most bytes of a `priority` part: the longest word there is, and room for a typing error.
 _PRIORITY_BYTES = 16
 
 
+@dataclass(frozen=True)
+class Submission:
+    """A form that can be read; whether the model and the prior job it names exist is still open."""
+
+    image: ImageFacts
+    priority: Priority
+    metadata: Metadata
+    gemini_skipped: SkippedReading | None
+    model: str | None
+    prior_job_id: str | None
+
+
 def field_limits(settings: GatewaySettings) -> dict[str, int]:
     """The form's fields beside the image, with the most bytes each may have."""
-    return {"priority": _PRIORITY_BYTES, "metadata": settings.max_metadata_bytes}
+    return {
+        "priority": _PRIORITY_BYTES,
+        "metadata": settings.max_metadata_bytes,
+        "model": _NAME_BYTES,
+        "prior_job_id": _NAME_BYTES,
+    }
 
 
-def new_job(image: ImageFacts, fields: Mapping[str, bytes], settings: GatewaySettings) -> NewJob:
-    """The job a form asks for; BadUploadError where a field is not usable."""
-    return NewJob(
+def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: GatewaySettings) -> Submission:
+    """What a form asks for; BadUploadError where a field is not usable."""
+    return Submission(
         image=image,
         priority=_priority(fields.get("priority", b"routine")),
         metadata=parse_metadata(fields.get("metadata", b"{}"), settings.max_metadata_keys),
         gemini_skipped=None
         if settings.gemini_enabled
         else SkippedReading(reason=SkippedReason.NOT_CONFIGURED),
+        model=_text(fields, "model"),
+        prior_job_id=_text(fields, "prior_job_id"),
     )
 
 
-def stages_to_publish(job: NewJob) -> tuple[Stage, ...]:
+def _text(fields: Mapping[str, bytes], name: str) -> str | None:
+    try:
+        return fields.get(name, b"").decode() or None
+    except UnicodeDecodeError as error:
+        raise BadUploadError(f"`{name}` is not text.", code=f"bad_{name}", status=422) from error
+
+
+def stages_to_publish(gemini_skipped: SkippedReading | None) -> tuple[Stage, ...]:
     """The readings whose workers are told of a new job."""
-    return (Stage.ML,) if job.gemini_skipped else (Stage.ML, Stage.GEMINI)
+    return (Stage.ML,) if gemini_skipped else (Stage.ML, Stage.GEMINI)
 
 
 def _priority(text: bytes) -> Priority:

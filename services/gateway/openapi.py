@@ -21,6 +21,14 @@ _FORM = {
     "properties": {
         "image": {"type": "string", "format": "binary", "description": "One PNG or JPEG."},
         "priority": {"type": "string", "enum": list(Priority), "default": Priority.ROUTINE},
+        "model": {
+            "type": "string",
+            "description": "`name/version` of a model that `GET /v1/models` lists; the default one if not given.",
+        },
+        "prior_job_id": {
+            "type": "string",
+            "description": "An earlier finished job of yours: the result then carries the change since.",
+        },
         "metadata": {
             "type": "object",
             "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",

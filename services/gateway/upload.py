@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator
 
 from services.gateway.form import SubmissionForm
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
-from services.gateway.logic import new_job
+from services.gateway.logic import Submission, submission
 from services.gateway.settings import GatewaySettings
 from shared.contracts import ImageFacts
-from shared.ledger import NewJob
 
 #: Read before anything is stored: header problems are found in it, and a smaller image is one write.
 HEAD_BYTES = 1 << 20
@@ -24,8 +23,8 @@ class ImageUpload:
         self._size_bytes = 0
         self._tail = b""
         self._header: ImageHeader | None = None
-        #: The job to record, once the whole body is received and found right.
-        self.new_job: NewJob | None = None
+        #: What to record, once the whole body is received and found right.
+        self.submission: Submission | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -48,14 +47,14 @@ class ImageUpload:
             yield data
         await self.finish()
 
-    async def finish(self) -> NewJob:
-        """Check the image's end and the rest of the form; the job to record."""
+    async def finish(self) -> Submission:
+        """Check the image's end and the rest of the form; what to record."""
         if self._header is None:
             raise RuntimeError("begin() comes first")
         check_end(self._header.media_type, self._tail)
         fields = await self._form.rest()
-        self.new_job = new_job(self._facts(self._header), fields, self._settings)
-        return self.new_job
+        self.submission = submission(self._facts(self._header), fields, self._settings)
+        return self.submission
 
     async def _next(self) -> bytes | None:
         data = await self._form.image_data()

@@ -1,7 +1,7 @@
 """Entry point: `python -m services.ml_worker` serves the ml queue."""
 
 from services.ml_worker import tasks
-from services.ml_worker.model import load_bundle
+from services.ml_worker.installed import load_installed
 from services.ml_worker.settings import MlWorkerSettings
 from shared import telemetry
 from shared.names import Stage
@@ -11,18 +11,21 @@ from shared.worker import exit_on_setup_error, run
 
 
 def main() -> None:
-    """Check the model, then serve."""
+    """Check the models, then serve."""
     settings = load(MlWorkerSettings)
     telemetry.configure(settings, "ml_worker")
-    bundle = load_bundle(
-        settings.models_dir,
-        settings.model_name,
-        settings.model_version,
-        settings.model_variant,
-    )
+    installed = load_installed(settings)
+    cards = installed.cards()
     app = make_celery(settings)
-    tasks.register(app, settings, bundle)
-    run(app, Stage.ML, settings, pool="prefork", concurrency=settings.ml_concurrency)
+    tasks.register(app, settings, installed)
+    run(
+        app,
+        Stage.ML,
+        settings,
+        pool="prefork",
+        concurrency=settings.ml_concurrency,
+        announce=lambda ledger: ledger.offer_models(cards, default=installed.default),
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ def reading(
         logits=(negative, positive),
         cam=_cam(raw),
         model=model,
+        body_part=card.body_part,
         image_notes=notes,
         timings_ms=dict(timings_ms),
     )

@@ -1,12 +1,17 @@
-"""From stored bytes to a reading: fetch is done, so decode -> preprocess -> infer -> preview, with timings."""
+"""From fetched bytes to a reading: decode -> preprocess -> infer -> preview, with timings."""
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
+
+from PIL import Image
 
 from services.ml_worker import image, logic
-from services.ml_worker.model import Bundle, Model
+from services.ml_worker.installed import InstalledModels
+from services.ml_worker.model import Bundle, Model, RawOutputs
+from services.ml_worker.settings import MlWorkerSettings
+from services.ml_worker.views import average, views
 from shared.contracts import MlReading
+from shared.errors import ModelMissingError
 
 
 @dataclass(frozen=True)
@@ -18,30 +23,48 @@ class ReadImage:
 
 
 class Reader:
-    """One process's model. Made before the fork, loaded by each child after it."""
+    """One process's models. Made before the fork; each child loads what it needs after it."""
 
-    def __init__(self, bundle: Bundle, *, threads: int, max_pixels: int) -> None:
-        self._bundle = bundle
-        self._threads = threads
-        self._max_pixels = max_pixels
+    def __init__(self, installed: InstalledModels, settings: MlWorkerSettings) -> None:
+        self._installed = installed
+        self._settings = settings
+        self._open: dict[str, Model] = {}
 
-    @cached_property
-    def model(self) -> Model:
-        """The loaded model; loading takes well under a second."""
-        return self._bundle.open(self._threads)
+    def warm_up(self) -> None:
+        """Load the default model and run it once: the first inference takes ten times as long as the next."""
+        bundle = self._installed.bundles[self._installed.default]
+        self._model(bundle).infer(image.preprocess(Image.new("L", (224, 224))))
 
-    def read(self, data: bytes) -> ReadImage:
-        """Read one uploaded PNG or JPEG; ImageError where it cannot be decoded."""
+    def read(self, data: bytes, *, wish: str | None) -> ReadImage:
+        """Read one uploaded PNG or JPEG with the model asked for, the default one if none was.
+
+        ImageError where the image cannot be decoded, ModelMissingError where the model is not installed here.
+        """
+        bundle = self._installed.named(wish)
+        if bundle is None:
+            raise ModelMissingError(f"The model {wish} is not installed at the ML worker.")
         watch = Stopwatch()
-        decoded = image.decode(data, max_pixels=self._max_pixels)
+        decoded = image.decode(data, max_pixels=self._settings.max_pixels)
         watch.lap("decode")
-        raw = self.model.infer(image.preprocess(decoded.pixels))
+        outputs = self._outputs(bundle, decoded.pixels)
         watch.lap("infer")
         preview = image.preview(decoded.pixels)
         watch.lap("preview")
-        bundle = self._bundle
-        reading = logic.reading(raw, bundle.card, bundle.ref, notes=decoded.notes, timings_ms=watch.laps_ms)
-        return ReadImage(reading, preview)
+        reading = logic.reading(
+            average(outputs), bundle.card, bundle.ref, notes=decoded.notes, timings_ms=watch.laps_ms
+        )
+        return ReadImage(reading.model_copy(update={"views": len(outputs)}), preview)
+
+    def _outputs(self, bundle: Bundle, pixels: Image.Image) -> list[RawOutputs]:
+        shown = views(pixels) if self._settings.ml_tta else (pixels,)
+        return [self._model(bundle).infer(image.preprocess(one)) for one in shown]
+
+    def _model(self, bundle: Bundle) -> Model:
+        """The loaded model; loading takes about a hundredth of a second."""
+        sha256 = bundle.ref.sha256
+        if sha256 not in self._open:
+            self._open[sha256] = bundle.open(self._settings.ml_threads)
+        return self._open[sha256]
 
 
 class Stopwatch:

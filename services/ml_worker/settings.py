@@ -28,6 +28,10 @@ class MlWorkerSettings(Settings):
     model_variant: Literal["int8", "float32"] = Field(
         "int8", description="`int8` is smaller and faster, `float32` the reference."
     )
+    ml_tta: bool = Field(
+        default=False,
+        description="Average four views of each image (mirrored, two scales): four times the inference time.",
+    )
     max_pixels: int = Field(30_000_000, ge=1, description="An image of more pixels than this is refused.")
     ml_time_limit_s: Seconds = Field(
         20, description="A child still busy with one image after this long is killed."

@@ -5,24 +5,24 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_process_init
 
-from services.ml_worker.model import Bundle
+from services.ml_worker.installed import InstalledModels
 from services.ml_worker.reader import Reader
 from services.ml_worker.settings import MlWorkerSettings
 from shared.contracts import JobError, UnavailableReading, UnavailableReason
-from shared.errors import BlobMissingError, ImageError
+from shared.errors import BlobMissingError, ImageError, MediScanError, ModelMissingError
 from shared.ledger import Claim
 from shared.names import Blob, Stage, Task, blob_path
 from shared.worker import Resources, settle, work_on
 
 
-def register(app: Celery, settings: MlWorkerSettings, bundle: Bundle) -> None:
+def register(app: Celery, settings: MlWorkerSettings, installed: InstalledModels) -> None:
     """Make the task known to `app`, and have each child load the model before its first job."""
     resources = Resources(app, settings)
-    reader = Reader(bundle, threads=settings.ml_threads, max_pixels=settings.max_pixels)
+    reader = Reader(installed, settings)
     limit = settings.ml_time_limit_s
 
     def load_model(**_: object) -> None:
-        reader.model  # noqa: B018 - loads it
+        reader.warm_up()
 
     worker_process_init.connect(load_model, weak=False)
 
@@ -35,11 +35,18 @@ def _read(resources: Resources, reader: Reader, claim: Claim) -> None:
     job = claim.job
     try:
         data = resources.blobs.get_checked(job.image_path, job.image.sha256)
-        found = reader.read(data)
+        found = reader.read(data, wish=job.model)
     except (ImageError, BlobMissingError) as error:
-        # Another try would meet the same bytes: the job ends here.
-        gone = UnavailableReading(reason=UnavailableReason.IMAGE_UNREADABLE, detail=error.detail)
-        resources.ledger.fail(claim, JobError(code=error.code, detail=error.detail), gone)
+        _fail(resources, claim, error, UnavailableReason.IMAGE_UNREADABLE)
+        return
+    except ModelMissingError as error:
+        _fail(resources, claim, error, UnavailableReason.MODEL_NOT_INSTALLED)
         return
     resources.blobs.put(blob_path(job.ref, Blob.PREVIEW), found.preview, durable=False)
     settle(resources, claim, found.reading)
+
+
+def _fail(resources: Resources, claim: Claim, error: MediScanError, reason: UnavailableReason) -> None:
+    """End the job here: another try would meet the same bytes and the same models."""
+    problem = JobError(code=error.code, detail=error.detail)
+    resources.ledger.fail(claim, problem, UnavailableReading(reason=reason, detail=error.detail))

@@ -3,7 +3,17 @@
 `scripts.py` builds the Lua scripts, `record.py` reads what they stored, `ledger.py` is what services call.
 """
 
-from shared.ledger.ledger import Action, Claim, Ledger, NewJob, Released, Settled
+from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
-__all__ = ["Action", "Claim", "JobRecord", "Ledger", "NewJob", "Released", "Settled", "StageRecord"]
+__all__ = [
+    "Action",
+    "Claim",
+    "JobRecord",
+    "Ledger",
+    "NewJob",
+    "OfferedModels",
+    "Released",
+    "Settled",
+    "StageRecord",
+]

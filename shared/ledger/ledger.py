@@ -6,7 +6,7 @@ A repeated call after a lost reply gives the same answer as the first, so the Re
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +22,7 @@ from shared.contracts import (
     ImageFacts,
     Metadata,
     MlReading,
+    Prior,
     SkippedReading,
     UnavailableReading,
     UnavailableReason,
@@ -48,6 +49,10 @@ _REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
 
 _SCRIPTS = ("create", "claim", "settle", "release", "fail", "complete", "cancel", "archived", "reap")
 
+#: The field of the hash of models that is none.
+_DEFAULT = "default"
+_MODELS_KEPT_S = 86_400
+
 Fields = dict[str, str]
 T = TypeVar("T")
 
@@ -61,6 +66,20 @@ class NewJob:
     metadata: Metadata
     #: None to ask Gemini; otherwise why not.
     gemini_skipped: SkippedReading | None
+    #: `name/version` of the model asked for; None: the ML worker's default.
+    model: str | None = None
+    #: The earlier reading to compare with.
+    prior: Prior | None = None
+
+
+@dataclass(frozen=True)
+class OfferedModels:
+    """What the ML workers can read with."""
+
+    #: `name/version` -> card as JSON.
+    cards: Mapping[str, str]
+    #: What a job without a wish is read with; None before any worker was there.
+    default: str | None
 
 
 @dataclass(frozen=True)
@@ -173,6 +192,10 @@ class Ledger:
             "image": new.image.model_dump_json(),
             "metadata": json.dumps(new.metadata),
         }
+        if new.model:
+            fields["model"] = new.model
+        if new.prior:
+            fields["prior"] = new.prior.model_dump_json()
         gemini = StageState.SKIPPED if skipped else StageState.PENDING
         flat = [part for pair in fields.items() for part in pair]
         stored = self._run("create", ref, gemini, skipped.model_dump_json() if skipped else "", *flat)
@@ -273,6 +296,25 @@ class Ledger:
             seconds, _ = self._redis.time()
             since = seconds - self._settings.heartbeat_ttl_s
             return {stage: self._redis.zcount(Key.workers(stage), since, "+inf") for stage in Stage}
+
+    def offer_models(self, cards: dict[str, str], *, default: str) -> None:
+        """Note which models this worker runs: `name/version` -> card as JSON, and which it prefers."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            self._redis.hset(Key.MODELS, _DEFAULT, default)
+            for name, card in cards.items():
+                self._redis.hset(Key.MODELS, name, card)
+            self._redis.zadd(Key.MODELS_SEEN, dict.fromkeys(cards, seconds))
+
+    def models(self) -> OfferedModels:
+        """The models that a worker offered within the last day, so that a short absence of all hides none."""
+        with _converted():
+            seconds, _ = self._redis.time()
+            seen = cast(
+                list[str], self._redis.zrangebyscore(Key.MODELS_SEEN, seconds - _MODELS_KEPT_S, "+inf")
+            )
+            stored = cast(Fields, self._redis.hgetall(Key.MODELS))
+        return OfferedModels({name: stored[name] for name in seen if name in stored}, stored.get(_DEFAULT))
 
     def reaper_beat(self) -> None:
         """Note that a reaper is alive."""

@@ -12,6 +12,7 @@ from shared.contracts import (
     JobError,
     Metadata,
     MlReading,
+    Prior,
     SkippedReading,
     UnavailableReading,
 )
@@ -49,6 +50,10 @@ class JobRecord:
     ended_at: float | None
     image: ImageFacts
     metadata: Metadata
+    #: `name/version` asked for; None: the ML worker's default.
+    model: str | None
+    #: The earlier reading to compare with, as it was at submission.
+    prior: Prior | None
     stages: Mapping[Stage, StageRecord]
     ml: MlReading | UnavailableReading | None
     gemini: GeminiReading | UnavailableReading | SkippedReading | None
@@ -78,6 +83,8 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         ended_at=_seconds(fields, "ended_at"),
         image=ImageFacts.model_validate_json(fields["image"]),
         metadata=_METADATA.validate_json(fields["metadata"]),
+        model=fields.get("model"),
+        prior=Prior.model_validate_json(fields["prior"]) if "prior" in fields else None,
         stages={stage: _stage(fields, stage) for stage in Stage},
         ml=_ML.validate_json(fields["ml.reading"]) if "ml.reading" in fields else None,
         gemini=_GEMINI.validate_json(fields["gemini.reading"]) if "gemini.reading" in fields else None,

@@ -52,6 +52,10 @@ class Cluster:
 
     # --- processes ----------------------------------------------------------------------------------------
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting for services started from now on."""
+        self._settings[name] = value
+
     def start(self, name: str) -> None:
         """Start a service, which must not be running."""
         assert not self.is_running(name), f"{name} is running"

@@ -15,7 +15,10 @@ def test_the_phantom_is_the_same_each_time_and_has_a_bright_lesion(tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
     with Image.open(first) as image:
         assert (image.mode, image.size) == ("L", (512, 512))
-        lesion, tissue = image.crop((330, 155, 345, 170)).tobytes(), image.crop((150, 250, 165, 265)).tobytes()
+        lesion, tissue = (
+            image.crop((330, 155, 345, 170)).tobytes(),
+            image.crop((150, 250, 165, 265)).tobytes(),
+        )
         assert min(lesion) > max(tissue) + 50
 
 

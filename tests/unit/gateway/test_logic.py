@@ -7,10 +7,10 @@ from services.gateway.logic import (
     check_cancelled,
     etag,
     is_unchanged,
-    new_job,
     poll_headers,
     readiness,
     stages_to_publish,
+    submission,
 )
 from shared.contracts import JobView
 from shared.errors import BadUploadError, ConflictError
@@ -41,27 +41,27 @@ def job(state: JobState) -> JobView:
 
 
 def test_a_job_is_routine_and_without_metadata_unless_the_form_says_so() -> None:
-    new = new_job(image_facts(), {}, settings())
+    new = submission(image_facts(), {}, settings())
     assert (new.priority, new.metadata) == (Priority.ROUTINE, {})
 
 
 def test_without_gemini_its_reading_is_skipped_and_not_published() -> None:
-    new = new_job(image_facts(), {}, settings(gemini_enabled=False))
+    new = submission(image_facts(), {}, settings(gemini_enabled=False))
     assert new.gemini_skipped is not None
     assert new.gemini_skipped.reason == "not_configured"
-    assert stages_to_publish(new) == (Stage.ML,)
+    assert stages_to_publish(new.gemini_skipped) == (Stage.ML,)
 
 
 def test_with_gemini_both_readings_are_published() -> None:
-    new = new_job(image_facts(), {}, settings(gemini_enabled=True))
+    new = submission(image_facts(), {}, settings(gemini_enabled=True))
     assert new.gemini_skipped is None
-    assert stages_to_publish(new) == (Stage.ML, Stage.GEMINI)
+    assert stages_to_publish(new.gemini_skipped) == (Stage.ML, Stage.GEMINI)
 
 
 @pytest.mark.parametrize("text", [b"", b"urgent", b"STAT", b"stat ", b"\xff"])
 def test_an_unknown_priority_is_refused(text: bytes) -> None:
     with pytest.raises(BadUploadError, match="`stat` or `routine`"):
-        new_job(image_facts(), {"priority": text}, settings())
+        submission(image_facts(), {"priority": text}, settings())
 
 
 def test_the_etag_is_the_jobs_id_and_version() -> None:

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from services.gateway.form import SubmissionForm
+from services.gateway.logic import Submission
 from services.gateway.upload import HEAD_BYTES, ImageUpload
 from shared.errors import BadUploadError
-from shared.ledger import NewJob
 from tests.unit.gateway import images
 from tests.unit.gateway.forms import image_form, open_form, receiver, run, settings, sliced
 
@@ -16,12 +16,12 @@ def opened(body: bytes) -> SubmissionForm:
     return open_form(receiver(sliced(body, 65536)), max_bytes=1 << 24)
 
 
-async def receive(body: bytes) -> tuple[NewJob | None, list[bytes]]:
+async def receive(body: bytes) -> tuple[Submission | None, list[bytes]]:
     upload = ImageUpload(opened(body), settings())
     head = await upload.begin()
     if upload.is_whole:
         return await upload.finish(), [head]
-    return upload.new_job, [chunk async for chunk in upload.chunks(head)]
+    return upload.submission, [chunk async for chunk in upload.chunks(head)]
 
 
 def test_a_small_image_is_whole_after_its_head() -> None:
@@ -51,8 +51,8 @@ def test_a_large_image_is_streamed_and_hashed() -> None:
 
     upload, stored = run(receiving())
     assert stored == image
-    assert upload.new_job is not None
-    assert upload.new_job.image.sha256 == hashlib.sha256(image).hexdigest()
+    assert upload.submission is not None
+    assert upload.submission.image.sha256 == hashlib.sha256(image).hexdigest()
 
 
 @pytest.mark.parametrize("size", [1000, 3 * HEAD_BYTES])
