@@ -69,6 +69,8 @@ def test_openapi_describes_the_form_and_the_errors(app: FastAPI) -> None:
         "image",
         "priority",
         "metadata",
+        "model",
+        "prior_job_id",
     }
     assert submit["responses"]["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/JobView")
     for operations in document["paths"].values():
