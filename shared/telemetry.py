@@ -12,6 +12,10 @@ from shared.settings import Settings
 FIELDS = ("job", "stage", "attempt", "code", "duration_ms", "status", "method", "route", "count")
 
 
+#: Celery says of every message that it was received and that it succeeded: half of a worker's log, and no news.
+_TWO_LINES_A_MESSAGE = ("celery.worker.strategy", "celery.app.trace")
+
+
 def configure(settings: Settings, service: str) -> None:
     """Send every log line of this process to standard error in the form the settings ask for."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
@@ -20,6 +24,8 @@ def configure(settings: Settings, service: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    for name in _TWO_LINES_A_MESSAGE:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 class _Json(logging.Formatter):
