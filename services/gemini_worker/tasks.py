@@ -1,5 +1,6 @@
 """The Gemini task: claim -> fetch -> bare pixels -> ask -> settle. A failure is a stored reading, never an error."""
 
+import threading
 import time
 from typing import Any
 
@@ -39,6 +40,8 @@ class Asker:
     def __init__(self, settings: GeminiWorkerSettings) -> None:
         self._settings = settings
         self._reader = build(settings) if settings.gemini_api_key else None
+        # Readings wait side by side, but one image is decoded at a time: eight of 30 megapixels took over 1 GB.
+        self._decoding = threading.Lock()
 
     def ask(self, data: bytes) -> GeminiReading | UnavailableReading:
         """Gemini's reading of an uploaded image, or why there is none."""
@@ -55,7 +58,8 @@ class Asker:
         knobs = self._settings
         start = time.perf_counter()
         side, pixels = knobs.gemini_max_image_side_px, knobs.gemini_max_image_pixels
-        bare = prepare_image(data, max_side_px=side, max_pixels=pixels)
+        with self._decoding:
+            bare = prepare_image(data, max_side_px=side, max_pixels=pixels)
         prepared = time.perf_counter()
         answer = logic.parse_answer(read_with_budget(reader, bare, knobs))
         done = time.perf_counter()
