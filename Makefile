@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
 CODE := services shared embedded tests
 
-.PHONY: help demo run check test e2e train dead-letters lock clean
+.PHONY: help demo run check test e2e train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -30,8 +30,11 @@ test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
 e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it and through a killed worker
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-train: $(VENV)/.test ## Train a model bundle: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
+train: $(VENV)/.test ## Train a model bundle, or say why it must not ship: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
 	$(BIN)/python -m services.ml_worker.training.train --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(OUT)" $(ARGS)
+
+evaluate: $(VENV)/.test ## Judge a bundle: MODEL=bundle-folder DATA=folder [OUT=var/report] [ARGS=…]
+	$(BIN)/python -m services.ml_worker.training.evaluate --model "$(MODEL)" --data "$(DATA)" --out "$(or $(OUT),var/report)" $(ARGS)
 
 dead-letters: $(VENV)/.embedded ## Jobs that were given up, newest first (of the cluster that `make run` started)
 	@$(BIN)/python -m embedded dead-letters
