@@ -94,6 +94,15 @@ class ModelRef(Message):
     sha256: str
 
 
+class Box(Message):
+    """A rectangle in the image as a viewer shows it, in px."""
+
+    left: Annotated[int, Field(ge=0)]
+    top: Annotated[int, Field(ge=0)]
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+
+
 class MlReading(Message):
     """The ML worker's reading of one image."""
 
@@ -106,6 +115,12 @@ class MlReading(Message):
     logits: tuple[float, float]
     #: Grad-CAM of the Positive logit: 7 rows of 7, not negative, row 0 at the top, in logit units.
     cam: tuple[tuple[float, ...], ...]
+    #: Where `cam` is strongest; None where nothing speaks for Positive.
+    peak_box: Box | None
+    #: The labels that cannot be ruled out at the model's stated error rate.
+    conformal_set: tuple[Label, ...]
+    #: How far this is from the kind of image the model was trained on; above 1 the reading abstains.
+    ood_score: Annotated[float, Field(ge=0)]
     abstain_reason: AbstainReason | None = None
     model: ModelRef
     #: DICOM Body Part Examined that the model is made for.

@@ -51,17 +51,35 @@ class InputContract(_Strict):
     geometry: Literal["letter-box"]
 
 
-class SetMetrics(_Strict):
-    """How the int8 variant did on one set of images, at the card's threshold."""
+#: Lower and upper end of a 95 % interval.
+Interval = tuple[Probability, Probability]
 
-    #: Which images, and what to know about them.
+
+class SetMetrics(_Strict):
+    """How a model did on one set of images, at the card's threshold and temperature."""
+
+    #: Which images, which model, and what to know about them.
     split: str
     n: Annotated[int, Field(gt=0)]
     n_positive: Annotated[int, Field(ge=0)]
+    #: Patients, or clusters of near-duplicates where no patient is known; the intervals resample these.
+    groups: Annotated[int, Field(gt=0)]
     auc: Probability
+    auc_interval: Interval
     accuracy: Probability
     sensitivity: Probability
+    sensitivity_interval: Interval
     specificity: Probability
+    specificity_interval: Interval
+    #: At this set's prevalence; None where nothing was answered so.
+    ppv: Probability | None
+    npv: Probability | None
+    #: Of P(positive), ten bins of equal width.
+    ece: Probability
+    brier: Probability
+    #: Share of the images on which the reading abstains, and the accuracy on the others.
+    abstained: Probability
+    accuracy_kept: Probability | None
 
 
 class Parity(_Strict):
@@ -71,6 +89,7 @@ class Parity(_Strict):
     max_abs_dp: Probability
     mean_abs_dp: Probability
     label_flips: Annotated[int, Field(ge=0)]
+    auc_int8: Probability
     auc_float32: Probability
 
 
@@ -80,6 +99,49 @@ class DataSource(_Strict):
     name: str
     used_for: str
     licence: str
+
+
+class Calibration(_Strict):
+    """What temperature and bias were fitted to, and what they changed there."""
+
+    fitted_on: str
+    n: Annotated[int, Field(gt=0)]
+    ece_before: Probability
+    ece_after: Probability
+    brier_before: Probability
+    brier_after: Probability
+
+
+class OperatingPoint(_Strict):
+    """How the threshold was chosen."""
+
+    chosen_on: str
+    #: Least share of the positives that is to be found: a missed cancer costs more than a recall.
+    target_sensitivity: Probability
+
+
+class Conformal(_Strict):
+    """Split-conformal label sets: a label is in the set where its probability is at least this."""
+
+    fitted_on: str
+    #: Of the images with one label, at most this share loses it from the set, if images to come are alike.
+    alpha: Probability
+    least_negative: Probability
+    least_positive: Probability
+
+
+class OodGate(_Strict):
+    """When an image is not of the kind the model was trained on. The distance itself is inside the model file."""
+
+    fitted_on: str
+    #: `RawOutputs.distance` above this is out of distribution.
+    distance_limit: Annotated[float, Field(gt=0)]
+    #: Energy, -log(e^negative + e^positive) of the raw logits, above this is out of distribution.
+    energy_limit: float
+    #: Share of held-out images of the right kind that passes.
+    pass_rate: Probability
+    #: How well the score tells each other kind of image from the right kind.
+    auroc: dict[str, Probability]
 
 
 class Card(_Strict):
@@ -98,8 +160,14 @@ class Card(_Strict):
     input: InputContract
     #: Positive is answered where P(positive) is at or above this.
     threshold: Probability
-    #: The logits are divided by this before the softmax; 1 where nothing was fitted.
+    #: The logits are divided by this before the softmax.
     temperature: Annotated[float, Field(gt=0)]
+    #: Then this is added to Positive's: sources differ in how often a tumour is there.
+    bias: float
+    operating_point: OperatingPoint
+    calibration: Calibration
+    conformal: Conformal
+    ood: OodGate
     metrics: dict[str, SetMetrics]
     parity: dict[str, Parity]
     data: tuple[DataSource, ...]
@@ -117,6 +185,8 @@ class RawOutputs:
     embedding: NDArray[np.float32]
     #: (7, 7): Grad-CAM of the Positive logit before its ReLU, row 0 at the top, in logit units.
     cam: NDArray[np.float32]
+    #: From the training images, by early features: about 1 for one like them.
+    distance: float
 
 
 class Model:
@@ -134,7 +204,10 @@ class Model:
         """Read one image, [1, 224, 224, 3] in [0, 1] as `preprocess` gives it."""
         outputs = self._run(image=batch)
         return RawOutputs(
-            logits=outputs["logits"][0], embedding=outputs["embedding"][0], cam=outputs["cam"][0, :, :, 1]
+            logits=outputs["logits"][0],
+            embedding=outputs["embedding"][0],
+            cam=outputs["cam"][0, :, :, 1],
+            distance=float(outputs["distance"][0]),
         )
 
 

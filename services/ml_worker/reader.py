@@ -51,7 +51,12 @@ class Reader:
         preview = image.preview(decoded.pixels)
         watch.lap("preview")
         reading = logic.reading(
-            average(outputs), bundle.card, bundle.ref, notes=decoded.notes, timings_ms=watch.laps_ms
+            average(outputs),
+            bundle.card,
+            bundle.ref,
+            size=(decoded.width, decoded.height),
+            notes=decoded.notes,
+            timings_ms=watch.laps_ms,
         )
         return ReadImage(reading.model_copy(update={"views": len(outputs)}), preview)
 

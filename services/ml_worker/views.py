@@ -4,6 +4,7 @@ Costs one inference a view, so four times the model's time; switched on by `MEDI
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -23,9 +24,9 @@ def views(pixels: Image.Image) -> Iterator[Image.Image]:
 
 
 def average(outputs: list[RawOutputs]) -> RawOutputs:
-    """The mean logits; embedding and heatmap stay those of the first view, the image as it is."""
+    """The mean logits; all else stays that of the first view, the image as it is."""
     logits = np.stack([one.logits for one in outputs]).mean(axis=0).astype(np.float32)
-    return RawOutputs(logits=logits, embedding=outputs[0].embedding, cam=outputs[0].cam)
+    return replace(outputs[0], logits=logits)
 
 
 def _scaled(pixels: Image.Image, scale: float) -> Image.Image:

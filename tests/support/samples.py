@@ -5,6 +5,7 @@ from typing import Any
 
 from shared.contracts import (
     Agreement,
+    Box,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -61,6 +62,9 @@ def ml_reading(**changed: Any) -> MlReading:
         "threshold": 0.5,
         "logits": (-0.5, 0.6),
         "cam": tuple(tuple(float(row * 7 + column) for column in range(7)) for row in range(7)),
+        "peak_box": Box(left=55, top=41, width=9, height=7),
+        "conformal_set": (Label.POSITIVE,),
+        "ood_score": 0.5,
         "model": ModelRef(name="brain-mri-mobilenetv2", version="0.1.0", sha256=SHA256),
         "image_notes": ("16-bit rescaled to 8",),
         "timings_ms": {"fetch": 0.5, "decode": 1.5, "infer": 2.0, "preview": 1.0, "total": 5.0},

@@ -1,39 +1,86 @@
-"""Folders of images to arrays: a folder per class, its name the label."""
+"""What there is to learn from: image files with label, group, source and split, from folders or a CSV manifest.
 
-from collections.abc import Iterator, Sequence
+A folder tree is read as `[split/]class/[patient/]image`; a manifest names the same in columns. Two images that
+share a group (a patient) never stand on both sides of a split; where no patient is known the group is left
+empty here and near-duplicates stand in for it (`groups.py`).
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ml_worker.image import decode, preprocess
-
-#: Class folders of the sets we train and judge on; Positive is any tumour that can be seen.
-CLASSES = {"notumor": 0, "no": 0, "glioma": 1, "meningioma": 1, "pituitary": 1, "yes": 1}
-_SUFFIXES = {".jpg", ".jpeg", ".png"}
-_MAX_PIXELS = 30_000_000
+#: Class folders of the sets we train and judge on; Positive is what the model is to find.
+CLASSES = {
+    "notumor": 0, "no": 0, "healthy": 0, "negative": 0,
+    "glioma": 1, "meningioma": 1, "pituitary": 1, "yes": 1, "sick": 1, "positive": 1,
+}  # fmt: skip
+#: Folder names above the class folders that say which side of a published split an image is on.
+SPLITS = {"training": "train", "train": "train", "testing": "test", "test": "test", "validation": "test"}
+SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image file and its label."""
+    """One image file and what is known about it."""
 
     path: Path
     #: 0 Negative, 1 Positive.
     label: int
+    #: Which collection it comes from.
+    source: str
+    #: Class folder or label as its source names it.
+    kind: str
+    #: `train` or `test`, where its source says so; else `train`.
+    split: str = "train"
+    #: The patient, or empty where nobody knows.
+    group: str = ""
 
 
-def list_samples(folder: Path) -> list[Sample]:
-    """Every image directly in a class folder of `folder`, in a fixed order; ValueError when there is none."""
-    samples = [
-        Sample(path, CLASSES[path.parent.name])
-        for path in sorted(folder.glob("*/*"))
-        if path.parent.name in CLASSES and path.suffix.lower() in _SUFFIXES
-    ]
+def read_source(path: Path) -> list[Sample]:
+    """The images of one source, in a fixed order; ValueError where there are none or a label is unknown."""
+    samples = _read_manifest(path) if path.suffix == ".csv" else _read_folder(path)
     if not samples:
-        raise ValueError(f"{folder} holds no class folder with images (known: {', '.join(CLASSES)})")
+        raise ValueError(f"{path} holds no class folder with images (known: {', '.join(CLASSES)})")
     return samples
+
+
+def _read_folder(folder: Path) -> list[Sample]:
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix.lower() in SUFFIXES)
+    placed = ((file, file.relative_to(folder).parts[:-1]) for file in files)
+    return [
+        _in_folder(file, parts, folder.name)
+        for file, parts in placed
+        if any(part in CLASSES for part in parts) and not any(part.startswith(".") for part in parts)
+    ]
+
+
+def _in_folder(file: Path, parts: tuple[str, ...], source: str) -> Sample:
+    place = next(index for index, part in enumerate(parts) if part in CLASSES)
+    kind, above, below = parts[place], parts[:place], parts[place + 1 :]
+    split = next((SPLITS[part.lower()] for part in above if part.lower() in SPLITS), "train")
+    group = "/".join((source, split, kind, *below)) if below else ""
+    return Sample(file, CLASSES[kind], source, kind, split, group)
+
+
+def _read_manifest(file: Path) -> list[Sample]:
+    """Columns path (relative to the manifest) and label, and where known group, source, split."""
+    with file.open(newline="") as lines:
+        return [_in_manifest(row, file) for row in csv.DictReader(lines)]
+
+
+def _in_manifest(row: dict[str, str], file: Path) -> Sample:
+    kind = row["label"].strip().lower()
+    if kind not in CLASSES | {"0": 0, "1": 1}:
+        raise ValueError(f"{file}: unknown label {kind!r} of {row['path']}")
+    source = row.get("source") or file.stem
+    group = f"{source}/{row['group']}" if row.get("group") else ""
+    split = SPLITS[(row.get("split") or "train").lower()]
+    return Sample(file.parent / row["path"], CLASSES.get(kind, kind == "1"), source, kind, split, group)
 
 
 def labels(samples: Sequence[Sample]) -> NDArray[np.int64]:
@@ -41,31 +88,10 @@ def labels(samples: Sequence[Sample]) -> NDArray[np.int64]:
     return np.array([sample.label for sample in samples], dtype=np.int64)
 
 
-def load_images(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """[n, 224, 224, 3] in [0, 1], through the worker's own decode and preprocess."""
-    decoded = (decode(sample.path.read_bytes(), max_pixels=_MAX_PIXELS) for sample in samples)
-    return np.concatenate([preprocess(image.pixels) for image in decoded])
-
-
-def batches(samples: Sequence[Sample], size: int = 64) -> Iterator[NDArray[np.float32]]:
-    """The images of `samples` in order, `size` at a time."""
-    for start in range(0, len(samples), size):
-        yield load_images(samples[start : start + size])
-
-
-def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Set `share` of each class aside at random: (rest, set aside).
-
-    By image, since these sets name no patients: near-duplicates may stand on both sides, so the part set
-    aside decides when to stop and how to quantise, and is not evidence of quality.
-    """
-    order = np.random.default_rng(seed).permutation(len(samples))
-    shuffled = [samples[i] for i in order]
-    aside = [s for label in (0, 1) for s in _first(shuffled, label, share)]
-    taken = {s.path for s in aside}
-    return [s for s in shuffled if s.path not in taken], aside
-
-
-def _first(samples: Sequence[Sample], label: int, share: float) -> list[Sample]:
-    of_class = [sample for sample in samples if sample.label == label]
-    return of_class[: round(share * len(of_class))]
+def counts(samples: Sequence[Sample]) -> str:
+    """Class balance by source and split, one line each."""
+    found = Counter((sample.source, sample.split, sample.kind, sample.label) for sample in samples)
+    return "\n".join(
+        f"  {source} {split} {kind} ({'Positive' if label else 'Negative'}): {number}"
+        for (source, split, kind, label), number in sorted(found.items())
+    )

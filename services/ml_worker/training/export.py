@@ -17,18 +17,22 @@ from services.ml_worker.model import Variant
 _HEAD_OPS = [
     "BATCH_MATMUL",
     "CAST",
+    "CONCATENATION",
     "FULLY_CONNECTED",
     "GREATER",
     "MEAN",
     "MUL",
     "RESHAPE",
+    "SQRT",
+    "SQUARE",
+    "SQUARED_DIFFERENCE",
     "SUB",
     "SUM",
     "TRANSPOSE",
 ]
-#: The stem and the first two blocks stay in float: on images held out of training this halves the mean error
-#: of the logits for a tenth more time (docs/model-card.md, "int8").
-_FLOAT_CONVOLUTIONS = 6
+#: The frozen part (stem and blocks 1 to 5) stays in float, so that the distance is that of the float network
+#: (docs/model-card.md, "int8").
+_FLOAT_CONVOLUTIONS = 18
 
 Batches = Callable[[], Iterator[list[NDArray[np.float32]]]]
 
@@ -43,6 +47,13 @@ def export(network: keras.Model, images: NDArray[np.float32]) -> dict[Variant, b
         float32 = bytes(_converter(folder).convert())
         int8 = _quantise(folder, images, keep=_nodes_kept_in_float(float32))
     return {Variant.FLOAT32: float32, Variant.INT8: int8}
+
+
+def to_float32(network: keras.Model) -> bytes:
+    """The LiteRT file of any Keras model with one input, in float, for one image at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        _save(network, folder)
+        return bytes(_converter(folder).convert())
 
 
 def _save(network: keras.Model, folder: str) -> None:
@@ -86,5 +97,5 @@ def _nodes_kept_in_float(float32: bytes) -> list[str]:
     names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
     operations = interpreter._get_ops_details()  # noqa: SLF001  # nothing public names a graph's nodes
     convolutions = [place for place, op in enumerate(operations) if op["op_name"].endswith("CONV_2D")]
-    last = convolutions[_FLOAT_CONVOLUTIONS - 1]
+    last = convolutions[min(_FLOAT_CONVOLUTIONS, len(convolutions) // 2) - 1]
     return [names[op["outputs"][0]] for op in operations[: last + 1]]

@@ -1,39 +1,79 @@
-"""The seed's architecture in Keras: MobileNetV2 base, GAP, Dense(128, relu), Dropout(0.2), Dense(2).
+"""The seed's architecture in Keras: a backbone, GAP, Dense(128, relu), Dropout(0.2), Dense(2).
 
-`build_backbone` and `build_head` are what is trained; `explain` joins them into the network that is exported,
-which gives the logits, the embedding and the Grad-CAM of both classes in one forward pass.
+A backbone comes in two parts: `lower` stays as ImageNet left it, `upper` is fine-tuned. `explain` joins them
+with the head into the network that is exported, which gives the logits, the embedding, the Grad-CAM of both
+classes and the distance from the training images in one forward pass.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tensorflow import keras
 
 from services.ml_worker.image import NETWORK_SIDE
+from services.ml_worker.training.ood import Gate
 
 INPUT_SHAPE = (NETWORK_SIDE, NETWORK_SIDE, 3)
 HIDDEN_UNITS = 128
 DROPOUT = 0.2
+#: The last layer of the frozen part: fine-tuning starts at the next one, block_6_expand.
+CUT = "block_5_add"
 
 
-def build_backbone(weights: Path | None) -> keras.Model:
-    """MobileNetV2 without its top: [n, 224, 224, 3] in [0, 1] to features [n, 7, 7, 1280].
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its top, in the two parts that are trained differently."""
 
-    The weights expect [-1, 1]; the rescaling is part of the network, so that nobody can forget it. None
-    gives random weights. Batch norm is only ever run in inference mode: its statistics in our weights are
-    folded into the convolutions and must not be learned anew.
+    #: As the card says it.
+    title: str
+    #: [n, 224, 224, 3] in [0, 1] to the map that `upper` takes; never trained.
+    lower: keras.Model
+    #: To the last feature map, [n, 7, 7, d].
+    upper: keras.Model
+
+    @property
+    def depth(self) -> int:
+        """Channels of the last feature map."""
+        return int(self.upper.output_shape[-1])
+
+
+class ToGrey(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
+    """RGB to luminance in three equal channels (ITU-R BT.601, as Pillow's mode L): no tint reaches the network."""
+
+    def call(self, image: Any) -> Any:
+        """[n, h, w, 3] to the same shape."""
+        shares = keras.ops.reshape(keras.ops.convert_to_tensor((0.299, 0.587, 0.114)), (1, 1, 1, 3))
+        grey = keras.ops.sum(image * shares, axis=-1, keepdims=True)
+        return keras.ops.concatenate((grey, grey, grey), axis=-1)
+
+
+def mobilenet(weights: Path | None) -> Backbone:
+    """MobileNetV2, ImageNet weights from a file; None gives random ones.
+
+    The weights expect [-1, 1]; the rescaling is part of the network, so that nobody can forget it. Batch norm
+    is only ever run in inference mode: its statistics in our weights are folded into the convolutions and must
+    not be learned anew.
     """
     base = keras.applications.MobileNetV2(include_top=False, input_shape=INPUT_SHAPE, weights=None)
     if weights is not None:
         base.load_weights(weights)
-    base.trainable = False
-    image = keras.Input(INPUT_SHAPE, name="image")
-    return keras.Model(image, base(keras.layers.Rescaling(2.0, offset=-1.0)(image), training=False))
+    for layer in base.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    middle = base.get_layer(CUT).output
+    lower = _sealed(keras.Model(base.input, middle), (ToGrey(), keras.layers.Rescaling(2.0, offset=-1.0)))
+    lower.trainable = False
+    title = f"MobileNetV2 ({'ImageNet' if weights else 'random'}; fine-tuned from block_6_expand, batch norm frozen)"
+    return Backbone(title, lower, _sealed(keras.Model(middle, base.output)))
 
 
-def build_embedder(backbone: keras.Model) -> keras.Model:
-    """Images to the global average of their features, [n, 1280]: all that a head sees of them."""
-    return keras.Model(backbone.input, keras.layers.GlobalAveragePooling2D()(backbone.output))
+def _sealed(part: keras.Model, before: tuple[keras.layers.Layer, ...] = ()) -> keras.Model:
+    """`part` behind the layers `before`, with batch norm (and dropout) in inference mode for ever."""
+    given = keras.Input(part.input_shape[1:], name="image" if before else "middle")
+    value = given
+    for layer in before:
+        value = layer(value)
+    return keras.Model(given, part(value, training=False))
 
 
 def build_head(features: int = 1280) -> keras.Sequential:
@@ -46,6 +86,16 @@ def build_head(features: int = 1280) -> keras.Sequential:
             keras.layers.Dense(2, name="logits"),
         ]
     )
+
+
+def embedder(upper: keras.Model) -> keras.Model:
+    """Middle maps to the global average of the last feature map, [n, d]: all that a head sees of an image."""
+    return keras.Model(upper.input, keras.layers.GlobalAveragePooling2D()(upper.output))
+
+
+def classifier(upper: keras.Model, head: keras.Sequential) -> keras.Model:
+    """Middle maps to logits [n, 2]: what is trained."""
+    return keras.Model(upper.input, head(keras.layers.GlobalAveragePooling2D()(upper.output)))
 
 
 class GradCam(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
@@ -79,6 +129,25 @@ class GradCam(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
         }
 
 
-def explain(backbone: keras.Model, head: keras.Sequential) -> keras.Model:
-    """The network to export: [n, 224, 224, 3] in [0, 1] to `logits`, `embedding` and signed `cam`."""
-    return keras.Model(backbone.input, GradCam(head, name="explained")(backbone.output))
+class Distance(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
+    """`Gate.distance` inside the network, so that its constants travel in the one checked file."""
+
+    def __init__(self, gate: Gate, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.gate = gate
+
+    def call(self, middle: Any) -> Any:
+        """Middle maps [n, h, w, c] to distances [n]."""
+        ops = keras.ops
+        mean = ops.mean(middle, axis=(1, 2), keepdims=True)
+        spread = ops.sqrt(ops.mean(ops.square(middle - mean), axis=(1, 2)))
+        found = ops.concatenate((ops.reshape(mean, ops.shape(spread)), spread), axis=-1)
+        apart = ops.matmul(found - self.gate.mean, self.gate.whiten)
+        return ops.sqrt(ops.mean(ops.square(apart), axis=-1))
+
+
+def explain(backbone: Backbone, head: keras.Sequential, gate: Gate) -> keras.Model:
+    """The network to export: [n, 224, 224, 3] to `logits`, `embedding`, signed `cam` and `distance`."""
+    middle = backbone.lower.output
+    found = GradCam(head, name="explained")(backbone.upper(middle))
+    return keras.Model(backbone.lower.input, {**found, "distance": Distance(gate, name="distance")(middle)})

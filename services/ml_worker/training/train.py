@@ -1,130 +1,137 @@
-"""`python -m services.ml_worker.training.train`: images and ImageNet weights in, a bundle out.
+"""`python -m services.ml_worker.training.train`: images and ImageNet weights in, a bundle out, or the reasons why not.
 
-The base stays frozen, so every image goes through it once and the head is trained on what comes out.
-`--data` holds `Training/` and `Testing/`, a folder per class in each; `--external` may name a further set
-from elsewhere, which is only ever evaluated.
+Prepare -> grouped cross-validation -> doubt fitted to what was held out -> one network trained on everything ->
+LiteRT files -> figures -> gate -> bundle. Exit status 3 when the gate refuses.
 """
 
 import argparse
-import hashlib
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 from tensorflow import keras
 
-from services.ml_worker.model import CARD, Model, ModelFile, Parity, SetMetrics, Variant
-from services.ml_worker.training import card, evaluate
-from services.ml_worker.training.data import Sample, batches, labels, list_samples, load_images, split
+from services.ml_worker.training import about, bundle, crossval, doubt, figures, splits
+from services.ml_worker.training.backbones import BACKBONES
+from services.ml_worker.training.card import new_card
 from services.ml_worker.training.export import export
-from services.ml_worker.training.network import build_backbone, build_embedder, build_head, explain
+from services.ml_worker.training.fit import Plan
+from services.ml_worker.training.groups import NEAR
+from services.ml_worker.training.pixels import as_batch
+from services.ml_worker.training.prepare import Images, prepare
+from services.ml_worker.training.workshop import Workshop
 
-VALIDATION_SHARE = 0.1
 #: How many training images show int8 the ranges it must cover.
-CALIBRATION_IMAGES = 100
-BATCH = 64
-MAX_EPOCHS = 40
-#: Epochs without a better validation loss before training stops.
-PATIENCE = 4
+CALIBRATION_IMAGES = 120
+EXIT_REFUSED = 3
 
 log = logging.getLogger("training")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, export, evaluate, and write the bundle to `--out`/<name>/<version>."""
+    """Train, export, evaluate, and promote the bundle to `--out`/<name>/<version> or refuse to."""
     arguments = _parse(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     keras.utils.set_random_seed(arguments.seed)
-    tf.config.experimental.enable_op_determinism()
-    training, validation = split(list_samples(arguments.data / "Training"), VALIDATION_SHARE, arguments.seed)
-    network = train(training, validation, arguments.weights)
-    contents = export(network, load_images(training[:CALIBRATION_IMAGES]))
-    sets = {"validation": (validation, card.VALIDATION_SPLIT)}
-    sets["testing"] = (list_samples(arguments.data / "Testing"), card.TESTING_SPLIT)
-    if arguments.external:
-        sets["external"] = (list_samples(arguments.external), card.EXTERNAL_SPLIT)
-    write_bundle(arguments.out / card.NAME / arguments.version, contents, sets, _command(arguments))
+    if arguments.repeatable:
+        tf.config.experimental.enable_op_determinism()
+    try:
+        folder = make(arguments)
+    except bundle.RefusedError as refused:
+        log.error("not promoted:\n%s", "\n".join(f"  - {reason}" for reason in refused.args))  # noqa: TRY400  # the reasons are the message, the trace is none
+        sys.exit(EXIT_REFUSED)
+    log.info("promoted: %s", folder)
+
+
+def make(arguments: argparse.Namespace) -> Path:
+    """The whole way from images to a promoted bundle; RefusedError where the gate says no."""
+    words = about.read(arguments.about)
+    images = prepare([arguments.data, *arguments.mixed], arguments.near)
+    keep = arguments.near_test == "keep"
+    apart = splits.trainable(images.samples, images.groups)
+    trained = splits.trainable(images.samples, images.groups, keep=keep)
+    material = images.only(apart)
+    workshop = Workshop(material, arguments)
+    held_out = crossval.resumed(arguments.held_out, workshop.cross_validate)
+    chosen = words.judges(material.sources)
+    best = held_out.best_epoch(material.labels, chosen)
+    judged = figures.held_out(workshop, held_out, best)
+    sources = ", ".join(np.unique(material.sources[chosen]))
+    fitted = doubt.fit(judged.only(chosen), figures.JUDGED.format(sources=sources))
+    last = Workshop(images.only(trained), arguments) if keep else workshop
+    network = last.final(arguments.final_epochs or best + 1)
+    contents = export(network, as_batch(_examples(material, arguments.seed)))
+    card = new_card(
+        words,
+        arguments.version,
+        architecture=workshop.backbone.title,
+        files=bundle.described(contents),
+        doubt=fitted,
+        training_command=command(arguments),
+    )
+    tested = figures.test_sets(images, trained, keep=keep)
+    card = figures.measured(card, contents, tested, judged, material, outliers=arguments.outliers)
+    return bundle.release(arguments.out, card, contents)
+
+
+def _examples(material: Images, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Of every source alike, so that int8 covers the ranges of each."""
+    weight = splits.source_weights(material.samples)
+    count = min(CALIBRATION_IMAGES, len(weight))
+    rng = np.random.default_rng(seed)
+    return material.pixels[rng.choice(len(weight), count, replace=False, p=weight / weight.sum())]
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="train", description="Train and export a bundle.")
-    parser.add_argument("--data", type=Path, required=True, help="folder with Training/ and Testing/")
-    parser.add_argument("--weights", type=Path, required=True, help="MobileNetV2 ImageNet weights, no top")
-    parser.add_argument("--out", type=Path, required=True, help="folder that bundles are written to")
-    parser.add_argument("--external", type=Path, help="a set from elsewhere, for evaluation only")
-    parser.add_argument("--version", default="0.1.0", help="version of the bundle (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of split and training (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="train", description="Train, judge and export a bundle.")
+    usual = Plan()
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder-per-class tree or CSV manifest")
+    add("--mixed", type=Path, nargs="*", default=[], help="further sources, of mixed origin")
+    add("--repeat", type=int, default=8, help="views of a mixed image per epoch (default: %(default)s)")
+    add("--share", type=float, default=1.0, help="of the other images seen per epoch (default: %(default)s)")
+    add("--weights", type=Path, help="ImageNet weights of the backbone, no top; without: from scratch")
+    add("--backbone", choices=sorted(BACKBONES), default="mobilenetv2")
+    add("--out", type=Path, required=True, help="folder that bundles are written to")
+    add("--about", default="brain-mri", help="words for the card (default: %(default)s)")
+    add("--version", default="0.2.0", help="of the bundle (default: %(default)s)")
+    add("--outliers", type=Path, nargs="*", default=[], help="images of another kind, to try the OOD gate on")
+    add("--held-out", type=Path, help="keep the cross-validation here, and start from it where it exists")
+    add(
+        "--near",
+        type=int,
+        default=NEAR,
+        help="bits of hash within which images are one group (default: %(default)s)",
+    )
+    add(
+        "--near-test",
+        choices=("drop", "keep"),
+        default="drop",
+        help="whether the final network learns from them too",
+    )
+    add("--final-epochs", type=int, help="of the final training (default: where cross-validation was best)")
+    add("--trained", type=Path, help="keep the trained weights here, and start from them where they exist")
+    add("--folds", type=int, default=3, help="of the cross-validation (default: %(default)s)")
+    add("--epochs", type=int, default=usual.epochs, help="of fine-tuning, at most (default: %(default)s)")
+    add("--rate", type=float, default=usual.rate, help="first learning rate (default: %(default)s)")
+    add("--batch", type=int, default=usual.batch, help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of splits, views and training (default: %(default)s)")
+    add("--repeatable", action="store_true", help="bit for bit the same on one machine; slower")
     return parser.parse_args(argv)
 
 
-def _command(arguments: argparse.Namespace) -> str:
+def command(arguments: argparse.Namespace) -> str:
     """The command as anybody would repeat it: without this machine's paths."""
-    external = " --external DIR" if arguments.external else ""
-    return (
-        f"python -m {__spec__.name} --data DIR --weights FILE --out DIR{external}"
-        f" --version {arguments.version} --seed {arguments.seed}"
-    )
-
-
-def train(training: list[Sample], validation: list[Sample], weights: Path) -> keras.Model:
-    """The network to export, its head trained on `training` until `validation` stops getting better."""
-    backbone = build_backbone(weights)
-    embedder = build_embedder(backbone)
-    head = build_head()
-    head.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    head.fit(
-        embed(embedder, training),
-        labels(training),
-        validation_data=(embed(embedder, validation), labels(validation)),
-        epochs=MAX_EPOCHS,
-        batch_size=BATCH,
-        callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
-        verbose=2,
-    )
-    return explain(backbone, head)
-
-
-def embed(embedder: keras.Model, samples: list[Sample]) -> NDArray[np.float32]:
-    """[n, 1280]: every image through the frozen base, once."""
-    log.info("features of %d images", len(samples))
-    return np.concatenate([embedder(batch, training=False).numpy() for batch in batches(samples, BATCH)])
-
-
-def write_bundle(
-    folder: Path, contents: dict[Variant, bytes], sets: dict[str, tuple[list[Sample], str]], command: str
-) -> None:
-    """Write the model files, measure them on each of `sets` (name -> images, what they are), write the card."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {variant: _write_model(folder / card.FILES[variant], contents[variant]) for variant in contents}
-    metrics, parity = {}, {}
-    for name, (samples, description) in sets.items():
-        metrics[name], parity[name] = measure(contents, samples, description)
-        log.info("%s: %s; %s", name, metrics[name], parity[name])
-    written = card.new_card(folder.name, files, metrics, parity, command)
-    (folder / CARD).write_text(written.model_dump_json(indent=2) + "\n")
-
-
-def _write_model(path: Path, content: bytes) -> ModelFile:
-    path.write_bytes(content)
-    return ModelFile(file=path.name, sha256=hashlib.sha256(content).hexdigest())
-
-
-def measure(
-    contents: dict[Variant, bytes], samples: list[Sample], description: str
-) -> tuple[SetMetrics, Parity]:
-    """The int8 variant's figures on `samples`, and how they differ from float32's."""
-    truth = labels(samples)
-    int8, float32 = (
-        evaluate.p_positive(Model(contents[variant], threads=1), samples, card.TEMPERATURE)
-        for variant in (Variant.INT8, Variant.FLOAT32)
-    )
-    return (
-        evaluate.set_metrics(truth, int8, card.THRESHOLD, description),
-        evaluate.parity(truth, int8, float32, card.THRESHOLD),
-    )
+    said = {
+        name: " ".join(["PATH"] * len(value)) if isinstance(value, list) else value
+        for name, value in vars(arguments).items()
+        if value not in (None, False, [])
+    }
+    words = (f"--{name.replace('_', '-')} {'PATH' if isinstance(v, Path) else v}" for name, v in said.items())
+    return " ".join(("python -m services.ml_worker.training.train", *words)).replace(" True", "")
 
 
 if __name__ == "__main__":

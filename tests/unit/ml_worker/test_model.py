@@ -4,18 +4,26 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from services.ml_worker.image import preprocess
+from services.ml_worker.installed import load_installed
 from services.ml_worker.model import Bundle, ModelFile, Variant, load_bundle
-from services.ml_worker.settings import SHIPPED_MODELS
-from services.ml_worker.training.card import NAME
+from services.ml_worker.reader import Reader
+from services.ml_worker.settings import MlWorkerSettings
+from services.ml_worker.training import tables
+from services.ml_worker.training.drawn import outliers
+from services.ml_worker.training.gate import reasons
+from shared.contracts import AbstainReason
 from shared.errors import SetupError
 from tests.unit.ml_worker.cards import card
 from tests.unit.ml_worker.pictures import head_slice
+from tests.unit.ml_worker.shipped import NAME, shipped_bundle
 
 CONTENT = b"not really a network"
 GOOD = hashlib.sha256(CONTENT).hexdigest()
@@ -112,7 +120,7 @@ def test_a_file_that_litert_does_not_take(root: Path) -> None:
 
 @pytest.fixture(scope="module", params=list(Variant))
 def shipped(request: pytest.FixtureRequest) -> Bundle:
-    return load_bundle(SHIPPED_MODELS, NAME, "0.1.0", request.param)
+    return shipped_bundle(request.param)
 
 
 def test_the_shipped_bundle_answers_in_the_promised_shapes(shipped: Bundle) -> None:
@@ -130,26 +138,35 @@ def test_the_shipped_bundle_repeats_itself(shipped: Bundle) -> None:
     assert np.array_equal(first.cam, again.cam)
 
 
+def test_the_release_gate_has_nothing_against_the_shipped_card() -> None:
+    assert reasons(shipped_bundle().card) == []
+
+
 def test_the_shipped_card_says_what_it_must() -> None:
-    about = load_bundle(SHIPPED_MODELS, NAME, "0.1.0").card
+    about = shipped_bundle().card
     assert set(about.files) == set(Variant)
-    assert set(about.metrics) == set(about.parity) == {"validation", "testing", "external"}
+    assert {"cross_validation", "cross_validation/brain-mri-web", "testing_deduplicated"} <= set(
+        about.metrics
+    )
     assert any("source" in limit for limit in about.limits)
 
 
 def test_the_model_card_page_shows_the_cards_figures() -> None:
-    about = load_bundle(SHIPPED_MODELS, NAME, "0.1.0").card
+    about = shipped_bundle().card
     page = (Path(__file__).parents[3] / "docs" / "model-card.md").read_text()
-    for name, got in about.metrics.items():
-        rates = " | ".join(
-            f"{rate:.4f}" for rate in (got.auc, got.accuracy, got.sensitivity, got.specificity)
-        )
-        assert f"| {name} | {got.n} ({got.n_positive}) | {rates} |" in page
-    for name, held in about.parity.items():
-        figures = (
-            f"{held.label_flips} | {held.max_abs_dp:.4f} | {held.mean_abs_dp:.4f} | {held.auc_float32:.4f}"
-        )
-        assert f"| {name} | {figures} |" in page
+    for row in tables.metrics(about) + tables.parity(about):
+        assert row in page
+
+
+@pytest.mark.parametrize(("name", "picture"), list(outliers(3)))
+def test_the_shipped_bundle_abstains_on_what_is_no_brain_mri(name: str, picture: Image.Image) -> None:
+    settings = MlWorkerSettings()
+    reader = Reader(load_installed(settings), settings)
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    assert (
+        reader.read(buffer.getvalue(), wish=None).reading.abstain_reason is AbstainReason.OUT_OF_DISTRIBUTION
+    ), name
 
 
 def test_serving_code_imports_neither_tensorflow_nor_litert() -> None:

@@ -37,9 +37,10 @@ def test_logits_are_averaged_and_the_map_is_that_of_the_image() -> None:
             logits=np.array([value, -value], np.float32),
             embedding=np.full(1280, value, np.float32),
             cam=np.full((7, 7), value, np.float32),
+            distance=value,
         )
 
     mean = average([outputs(1.0), outputs(3.0)])
     assert mean.logits.tolist() == [2.0, -2.0]
     assert mean.cam[0, 0] == 1.0
-    assert mean.embedding[0] == 1.0
+    assert (mean.embedding[0], mean.distance) == (1.0, 1.0)

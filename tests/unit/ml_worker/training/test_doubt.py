@@ -1,0 +1,94 @@
+"""Temperature, threshold, conformal sets and the gate, on data whose answer is known."""
+
+import numpy as np
+import pytest
+
+from services.ml_worker.training import calibration, conformal, doubt, metrics, ood
+from services.ml_worker.training.scored import Scored
+
+
+def overconfident(n: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are `temperature` times what the labels were drawn with."""
+    rng = np.random.default_rng(0)
+    margin = rng.normal(0, 2, n)
+    truth = (rng.random(n) < 1 / (1 + np.exp(-margin))).astype(np.int64)
+    return np.stack([np.zeros(n), margin * temperature], axis=1).astype(np.float32), truth
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_a_known_temperature_is_found_again(temperature: float) -> None:
+    logits, truth = overconfident(20_000, temperature)
+    found = calibration.fit(logits, truth)
+    assert found.temperature == pytest.approx(temperature, rel=0.05)
+    assert found.bias == pytest.approx(0, abs=0.1)
+    assert metrics.ece(truth, calibration.p_positive(logits, found)) < 0.02
+
+
+def test_a_known_bias_is_found_again() -> None:
+    logits, truth = overconfident(20_000, 2.0)
+    logits[:, 1] -= 1.0
+    found = calibration.fit(logits, truth)
+    assert found.bias == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_set_without_error_stays_finite() -> None:
+    logits = np.array([[0, -3], [0, -2], [0, 2], [0, 3]], np.float32)
+    assert 0.01 < calibration.fit(logits, np.array([0, 0, 1, 1])).temperature < 1
+
+
+def test_the_threshold_is_the_highest_that_is_sensitive_enough() -> None:
+    truth, scores = np.array([1] * 10 + [0] * 5), np.arange(15) / 20
+    threshold = calibration.threshold_for(truth, scores, 0.9)
+    assert threshold == scores[1]
+    assert metrics.rates(truth, scores, threshold).sensitivity == 0.9
+
+
+def test_conformal_sets_cover_each_label_as_promised() -> None:
+    logits, truth = overconfident(8_000, 1.0)
+    scores, half = calibration.p_positive(logits, calibration.Scale()), 4_000
+    inside = conformal.sets(scores[half:], conformal.fit(truth[:half], scores[:half], 0.1))
+    for label in (0, 1):
+        assert inside[truth[half:] == label, label].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_too_few_images_rule_nothing_out() -> None:
+    assert conformal.fit(np.array([0, 1]), np.array([0.2, 0.8]), 0.1) == (0.0, 0.0)
+
+
+def test_the_finite_sample_correction_counts_one_more_image() -> None:
+    truth, scores = np.ones(19, np.int64), np.arange(1, 20) / 20
+    assert conformal.fit(truth, scores, 0.1)[1] == scores[1]
+
+
+def test_distance_is_about_one_inside_and_large_outside() -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(6, 6))
+    inside, outside = rng.normal(size=(3_000, 6)) @ mixing, (rng.normal(size=(100, 6)) + 9) @ mixing
+    gate = ood.fit(inside, np.ones(3_000, np.float32))
+    assert np.median(gate.distance(inside)) == pytest.approx(1, abs=0.1)
+    assert gate.distance(outside).min() > 3
+
+
+def test_statistics_are_mean_and_spread_of_each_channel() -> None:
+    middle = np.zeros((1, 2, 2, 2), np.float16)
+    middle[0, 0, :, 0] = 2
+    assert ood.statistics(middle).tolist() == [[1, 0, 1, 0]]
+
+
+def test_held_out_distances_come_from_the_other_folds() -> None:
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(20, 1, (50, 2))])
+    found = doubt.held_out_distances(values, np.ones(100, np.float32), np.repeat([0, 1], 50))
+    assert found.min() > 5
+
+
+def test_everything_is_fitted_to_what_was_held_out() -> None:
+    logits, truth = overconfident(2_000, 2.0)
+    distance = np.linspace(0.5, 1.5, 2_000)
+    found = doubt.fit(Scored(truth, np.arange(2_000), logits, distance), "here")
+    assert found.calibration.ece_after < found.calibration.ece_before
+    assert found.calibration.brier_after < found.calibration.brier_before
+    assert found.ood.distance_limit == pytest.approx(1.48, abs=0.01)
+    assert 0.95 <= found.ood.pass_rate <= 0.99
+    p = calibration.p_positive(logits, calibration.Scale(found.temperature, found.bias))
+    assert metrics.rates(truth, p, found.threshold).sensitivity >= doubt.TARGET_SENSITIVITY
