@@ -15,7 +15,7 @@ from embedded.settings import EmbeddedSettings
 from shared.errors import SetupError
 
 _DEFAULT_PORT = 8000
-_PHANTOM_NOTE = "brain-like phantom with a lesion, drawn by code: no patient, no scanner"
+_PHANTOM_NOTE = "brain-like phantom with a lesion, drawn by code: no patient, no scanner, and no MRI"
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ def demo(url: str, image: Path, out: Path, *, note: str) -> None:
 
 
 def _submit(client: httpx.Client, image: Path) -> dict[str, Any]:
-    step(f"uploading {image} ({image.stat().st_size:,} bytes)")
+    step(f"uploading {near(image)} ({image.stat().st_size:,} bytes)")
     with image.open("rb") as file:
         answer = client.post("/v1/jobs", files={"image": (image.name, file)}, data={"priority": "stat"})
     job = _json(answer)
@@ -51,7 +51,7 @@ def _print_result(job: dict[str, Any], note: str) -> None:
     review = ", ".join(result["review_reasons"]).replace("_", " ") or "no"
     say("")
     say(f"  Image         {note}")
-    say(f"  Result        {result['label'] or 'no decision'}, P(positive) {result['p_positive']:.2f}")
+    say(f"  Result        {_decision(job)}, P(positive) {result['p_positive']:.2f}")
     say(f"  Risk          {_gauge(risk['score'])} {risk['score']}/100 {risk['band']}")
     say(f"  Needs review  {review}")
     for voice in result["provenance"]:
@@ -67,6 +67,12 @@ def _print_result(job: dict[str, Any], note: str) -> None:
     say("")
 
 
+def _decision(job: dict[str, Any]) -> str:
+    if label := job["result"]["label"]:
+        return str(label)
+    return f"no decision ({job['readings']['ml']['abstain_reason'].replace('_', ' ')})"
+
+
 def _gauge(score: int) -> str:
     filled = round(score / 100 * _BAR)
     return f"[{'=' * filled}{' ' * (_BAR - filled)}]"
@@ -78,7 +84,7 @@ def _save_heatmap(client: httpx.Client, job: dict[str, Any], out: Path) -> None:
         raise DemoError(answer.json()["detail"])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(answer.content)
-    step(f"heatmap over the image: {out}")
+    step(f"heatmap over the image: {near(out)}")
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
@@ -94,6 +100,11 @@ _START = time.monotonic()
 def step(text: str) -> None:
     """Tell what happens now, with the seconds since the start."""
     say(f"{time.monotonic() - _START:5.1f} s  {text}")
+
+
+def near(path: Path) -> Path:
+    """The path as seen from here, where that is shorter."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def say(text: str) -> None:
