@@ -1,42 +1,28 @@
 """Several models side by side: listed, chosen by a job, switched without losing one; and a reading against a prior."""
 
-import json
-import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from services.ml_worker.settings import SHIPPED_MODELS, MlWorkerSettings
+from tests.support.bundles import NAME, SHIPPED, copy_bundle, copy_committed
 from tests.support.cluster import Cluster
 from tests.support.images import scan
 from tests.support.waiting import wait_until
 
-_SHIPPED = MlWorkerSettings.model_fields["model_version"].default
-_NAME = MlWorkerSettings.model_fields["model_name"].default
-_DEFAULT = f"{_NAME}/{_SHIPPED}"
-_OTHER = f"{_NAME}/9.9.9"
+_DEFAULT = f"{NAME}/{SHIPPED}"
+_OTHER = f"{NAME}/9.9.9"
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     models = tmp_path_factory.mktemp("models")
-    copy_bundle(models, _SHIPPED)
+    copy_committed(models)
     copy_bundle(models, "9.9.9")
-    copy_bundle(models, "0.0.0-broken")
-    for broken in (models / _NAME / "0.0.0-broken").glob("*.tflite"):
-        broken.write_bytes(b"not a model")
+    for file in copy_bundle(models, "0.0.0-broken").glob("*.tflite"):
+        file.write_bytes(b"not a model")
     with Cluster(MODELS_DIR=str(models)) as running:
         yield running
-
-
-def copy_bundle(models: Path, version: str) -> None:
-    """The shipped bundle under another version: the same network, another name."""
-    target = models / _NAME / version
-    shutil.copytree(SHIPPED_MODELS / _NAME / _SHIPPED, target)
-    card = json.loads((target / "card.json").read_text())
-    (target / "card.json").write_text(json.dumps(card | {"version": version}))
 
 
 def test_models_are_listed_with_their_cards_and_a_broken_one_is_not(cluster: Cluster) -> None:
@@ -48,7 +34,7 @@ def test_models_are_listed_with_their_cards_and_a_broken_one_is_not(cluster: Clu
 
 
 def test_a_job_is_read_by_the_model_it_names(cluster: Cluster) -> None:
-    assert cluster.run(scan())["readings"]["ml"]["model"]["version"] == _SHIPPED
+    assert cluster.run(scan())["readings"]["ml"]["model"]["version"] == SHIPPED
     named = cluster.run(scan(), model=_OTHER)
     assert named["model"] == _OTHER
     assert named["readings"]["ml"]["model"]["version"] == "9.9.9"
@@ -67,11 +53,16 @@ def test_the_result_carries_the_change_since_a_prior_job(cluster: Cluster) -> No
     after = cluster.run(scan(shade=250), prior_job_id=before["id"])
     change = after["result"]["change"]
     assert after["prior_job_id"] == change["prior_job_id"] == before["id"]
-    if change["state"] == "compared":
-        delta = after["readings"]["ml"]["p_positive"] - before["readings"]["ml"]["p_positive"]
-        assert change["delta_p_positive"] == pytest.approx(delta)
-    else:
-        assert change["reason"] == "abstained"
+    delta = after["readings"]["ml"]["p_positive"] - before["readings"]["ml"]["p_positive"]
+    assert change["state"] == "compared"
+    assert change["delta_p_positive"] == pytest.approx(delta)
+
+
+def test_a_reading_of_a_model_that_abstained_is_not_compared(cluster: Cluster) -> None:
+    before = cluster.run(scan(), model=_OTHER)
+    assert before["readings"]["ml"]["abstain_reason"] == "out_of_distribution"
+    after = cluster.run(scan(), model=_OTHER, prior_job_id=before["id"])
+    assert after["result"]["change"]["reason"] == "abstained"
 
 
 @pytest.mark.parametrize("prior", ["job_" + "0" * 32, "nonsense"])
@@ -97,7 +88,7 @@ def test_switching_the_default_loses_no_job(cluster: Cluster) -> None:
     cluster.set("MODEL_VERSION", "9.9.9")
     cluster.start("ml_worker")
     versions = [cluster.finished(job["id"])["readings"]["ml"]["model"]["version"] for job in jobs]
-    assert set(versions) <= {_SHIPPED, "9.9.9"}
+    assert set(versions) <= {SHIPPED, "9.9.9"}
     assert cluster.run(scan())["readings"]["ml"]["model"]["version"] == "9.9.9"
 
 

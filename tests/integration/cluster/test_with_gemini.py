@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
+from tests.support.bundles import copy_committed
 from tests.support.cluster import Cluster
 from tests.support.images import scan
 from tests.support.waiting import wait_until
@@ -18,9 +19,21 @@ def gemini() -> Iterator[FakeGemini]:
         yield fake
 
 
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("models")
+    copy_committed(folder)
+    return str(folder)
+
+
 @pytest.fixture(scope="module", params=["google-genai", "google-generativeai"])
-def cluster(request: pytest.FixtureRequest, gemini: FakeGemini) -> Iterator[Cluster]:
-    settings = {**_WITH_KEY, "GEMINI_BASE_URL": gemini.base_url, "GEMINI_CLIENT": request.param}
+def cluster(request: pytest.FixtureRequest, gemini: FakeGemini, models: str) -> Iterator[Cluster]:
+    settings = {
+        **_WITH_KEY,
+        "GEMINI_BASE_URL": gemini.base_url,
+        "GEMINI_CLIENT": request.param,
+        "MODELS_DIR": models,
+    }
     with Cluster(**settings) as running:
         gemini.behave(Behaviour())
         running.run(scan())  # the library is imported at the first reading; the others are timed

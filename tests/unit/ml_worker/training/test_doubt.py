@@ -78,8 +78,18 @@ def test_statistics_are_mean_and_spread_of_each_channel() -> None:
 def test_held_out_distances_come_from_the_other_folds() -> None:
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(20, 1, (50, 2))])
-    found = doubt.held_out_distances(values, np.ones(100, np.float32), np.repeat([0, 1], 50))
-    assert found.min() > 5
+    kind = ood.Material(values, np.ones(100, np.float32), values, np.arange(100))
+    assert kind.held_out(np.repeat([0, 1], 50)).min() > 5
+
+
+def test_the_gate_knows_the_views_as_well_as_the_images() -> None:
+    rng = np.random.default_rng(0)
+    plain, seen = rng.normal(0, 1, (50, 2)), rng.normal(20, 1, (100, 2))
+    gate = ood.Material(plain, np.ones(50, np.float32), seen, np.repeat(np.arange(50), 2)).gate(
+        np.ones(50, np.bool_)
+    )
+    assert gate.mean.tolist() == pytest.approx([10, 10], abs=0.5)
+    assert gate.distance(np.concatenate([plain, seen])).max() < 3
 
 
 def test_everything_is_fitted_to_what_was_held_out() -> None:
