@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.ml_worker import logic
 from services.ml_worker.model import Calibration, Conformal, OodGate, OperatingPoint
-from services.ml_worker.training import calibration, conformal, metrics, ood
+from services.ml_worker.training import calibration, conformal, metrics
 from services.ml_worker.training.metrics import Floats
 from services.ml_worker.training.scored import Scored
 
@@ -87,12 +86,3 @@ def _gate(held_out: Scored, what: str) -> OodGate:
 def _down(value: float) -> float:
     """Rounded so that what was at the limit stays on its right side."""
     return float(np.floor(value * 10**_DECIMALS) / 10**_DECIMALS)
-
-
-def held_out_distances(statistics: Floats, weights: NDArray[np.float32], fold: NDArray[np.int64]) -> Floats:
-    """[n]: each image's distance from the images of the other folds."""
-    found = np.zeros(len(fold))
-    for number in np.unique(fold):
-        held = fold == number
-        found[held] = ood.fit(statistics[~held], weights[~held]).distance(statistics[held])
-    return found

@@ -38,8 +38,7 @@ log = logging.getLogger("training")
 def held_out(workshop: Workshop, found: HeldOut, epoch: int) -> Scored:
     """What the folds said, after this epoch, of the images they did not see."""
     images = workshop.images
-    distance = workshop.held_out_distances(found.fold)
-    return Scored(images.labels, images.groups, found.logits[epoch], distance)
+    return Scored(images.labels, images.groups, found.logits[epoch], workshop.kind.held_out(found.fold))
 
 
 def measured(

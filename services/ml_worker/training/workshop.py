@@ -4,10 +4,9 @@ import argparse
 import logging
 
 import numpy as np
-from numpy.typing import NDArray
 from tensorflow import keras
 
-from services.ml_worker.training import crossval, doubt, network, ood, splits
+from services.ml_worker.training import crossval, network, ood, splits
 from services.ml_worker.training.backbones import BACKBONES
 from services.ml_worker.training.fit import Material, Plan, fine_tune
 from services.ml_worker.training.frozen import Frozen
@@ -27,7 +26,6 @@ class Workshop:
         self._weights = self.backbone.upper.get_weights()
         lower = Frozen(self.backbone.lower)
         self._plain = lower(images.pixels)
-        self._statistics = ood.statistics(self._plain)
         mixed = np.isin(images.sources, [path.stem for path in arguments.mixed])
         views = Views(
             images.pixels,
@@ -36,7 +34,13 @@ class Workshop:
             seed=arguments.seed,
         )
         self.material = Material(views, images.labels, splits.weights(images.samples))
-        self._source_weights = splits.source_weights(images.samples)
+        seen = views.epoch(0)
+        self.kind = ood.Material(
+            plain=ood.statistics(self._plain),
+            weights=splits.source_weights(images.samples),
+            seen=ood.statistics(seen.middle),
+            owner=seen.owner,
+        )
         self._start = crossval.start(self._fresh, self._plain, self.material)
 
     def cross_validate(self) -> crossval.HeldOut:
@@ -44,10 +48,6 @@ class Workshop:
         arguments = self._arguments
         fold = splits.folds(self.images.samples, self.images.groups, arguments.folds, arguments.seed)
         return crossval.cross_validate(self._start, self.material, fold, self._plan(arguments.epochs))
-
-    def held_out_distances(self, fold: NDArray[np.int64]) -> NDArray[np.float64]:
-        """[n]: of each image from those of the other folds."""
-        return doubt.held_out_distances(self._statistics, self._source_weights, fold)
 
     def final(self, epochs: int) -> keras.Model:
         """The network to export, trained on every image, from earlier weights where `--trained` has some."""
@@ -63,7 +63,7 @@ class Workshop:
             pass
         if kept is not None:
             model.save_weights(kept)
-        gate = ood.fit(self._statistics, self._source_weights)
+        gate = self.kind.gate(everything)
         trained = network.Backbone(self.backbone.title, self.backbone.lower, upper)
         return network.explain(trained, head, gate)
 
