@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from PIL import Image
 
 #: Part of the picture's ETag: to be raised whenever the same map is drawn differently.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 
 _MEAN_FACTOR = 4.0
 _LEAST_FULL_LOGIT = 0.1
@@ -32,9 +32,18 @@ def draw(preview: bytes, cam: Cam) -> bytes:
     """
     with Image.open(io.BytesIO(preview), formats=("JPEG",)) as opened:
         picture = opened.convert("RGB")
-    heat = strengths(cam).resize(picture.size, Image.Resampling.BILINEAR).convert("L")
+    heat = _over(picture.size, strengths(cam))
     opacity = heat.point([round(_MOST_OPAQUE * level) for level in range(256)])
     return _png(Image.composite(_coloured(heat), picture, opacity))
+
+
+def _over(size: tuple[int, int], heat: Image.Image) -> Image.Image:
+    """The map at the picture's size. The network saw the image letter-boxed in a square, so its bars are cut off."""
+    width, height = size
+    side = max(size)
+    left, top = (side - width) // 2, (side - height) // 2
+    square = heat.resize((side, side), Image.Resampling.BILINEAR).convert("L")
+    return square.crop((left, top, left + width, top + height))
 
 
 def strengths(cam: Cam) -> Image.Image:

@@ -53,5 +53,14 @@ def test_evidence_that_hardly_moves_the_result_stays_pale() -> None:
 
 
 def test_row_0_is_at_the_top_and_column_0_at_the_left() -> None:
-    assert change(cam(r0c6=2.0), (120, 0, 140, 10)) > 60
-    assert change(cam(r0c6=2.0), (0, 35, 70, 70)) == 0
+    # Of the seven rows the picture shows 1.75 to 5.25: it is half as high as the square that the network saw.
+    upper_right = cam(r2c6=2.0)
+    assert change(upper_right, (120, 5, 140, 25)) > 60
+    assert change(upper_right, (0, 5, 20, 25)) == 0
+    assert change(upper_right, (120, 50, 140, 70)) == 0
+
+
+def test_on_a_wide_image_the_bars_of_the_letter_box_are_left_out() -> None:
+    assert change(cam(r0c3=2.0)) == 0
+    assert change(cam(r3c3=2.0), (60, 30, 80, 40)) > 60
+    assert change(cam(r6c3=2.0)) == 0
