@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.errors import SetupError
 
@@ -101,9 +101,9 @@ def load(cls: type[S]) -> S:
         raise SetupError(f"{SECRETS_DIR_VARIABLE} is not a folder")
     try:
         return cls(_secrets_dir=secrets_dir)
-    except OSError as error:
-        # Compose mounts a secret with the owner and mode it has on the host.
-        raise SetupError(f"a file in {SECRETS_DIR_VARIABLE} cannot be read by this user") from error
+    except SettingsError as error:
+        # Names the setting and no value. Compose mounts a secret with the owner and mode it has on the host.
+        raise SetupError(f"{error} (a secret's file must be readable by the service's user)") from error
     except ValidationError as error:
         # Names and rules only: an unusable value may be a secret.
         problems = [f"{_variable(cls, e['loc'])}: {e['msg']}" for e in error.errors()]

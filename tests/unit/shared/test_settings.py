@@ -84,6 +84,19 @@ def test_a_secret_is_read_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "hunter2" not in repr(settings)
 
 
+def test_a_secret_that_this_user_may_not_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    (tmp_path / "mediscan_redis_url").write_text("redis://somewhere")
+    monkeypatch.setenv("MEDISCAN_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(SetupError, match=r'"redis_url".*must be readable'):
+        load(Settings)
+
+
 def test_a_secrets_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEDISCAN_SECRETS_DIR", str(tmp_path / "none"))
 
