@@ -180,12 +180,6 @@ class SkippedReading(Message):
     reason: SkippedReason
 
 
-GeminiOutcome = Annotated[
-    GeminiReading | UnavailableReading | SkippedReading,
-    Field(discriminator="state"),
-]
-
-
 class PolicyName(StrEnum):
     """How two readings become one number."""
 
