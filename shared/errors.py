@@ -4,6 +4,8 @@
     ├── CallerError                    the request is at fault; a retry of the same cannot help
     │   ├── BadUploadError             the multipart body or the image in it
     │   ├── TooLargeError              over a limit on bytes
+    │   ├── UnauthenticatedError       no API key, or none that is valid
+    │   ├── ForbiddenError             a valid key that may not do this
     │   ├── NotFoundError              no such job, or not yours: the same answer
     │   └── ConflictError              the job's state does not allow it
     ├── ModelMissingError              a job names a model that the worker does not have; the job fails, no retry
@@ -57,6 +59,22 @@ class TooLargeError(CallerError):
     code = "body_too_large"
     status = 413
     title = "The upload is too large"
+
+
+class UnauthenticatedError(CallerError):
+    """Nobody knows the caller."""
+
+    code = "bad_key"
+    status = 401
+    title = "An API key is needed"
+
+
+class ForbiddenError(CallerError):
+    """The caller is known, and may not do this."""
+
+    code = "scope_missing"
+    status = 403
+    title = "This key may not do this"
 
 
 class NotFoundError(CallerError):

@@ -9,7 +9,7 @@ from typing import Any
 from shared.settings import Settings
 
 #: What callers may attach to a line with `extra=`; anything else is dropped on purpose.
-FIELDS = ("job", "stage", "attempt", "code", "duration_ms", "status", "method", "route", "count")
+FIELDS = ("job", "key", "stage", "attempt", "code", "duration_ms", "status", "method", "route", "count")
 
 
 #: Celery says of every message that it was received and that it succeeded: half of a worker's log, and no news.

@@ -63,5 +63,5 @@ def _fields(scope: Scope, status: int, began: float) -> dict[str, object]:
         "status": status,
         "duration_ms": round((time.perf_counter() - began) * 1000, 1),
     }
-    job = scope.get("state", {}).get("job")
-    return fields | {"job": job} if job else fields
+    known = scope.get("state", {})
+    return fields | {name: known[name] for name in ("key", "job") if name in known}

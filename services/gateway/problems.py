@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from services.gateway.logic import RETRY_AFTER_S
 from shared.contracts import Problem
-from shared.errors import CallerError, MediScanError
+from shared.errors import CallerError, MediScanError, UnauthenticatedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -40,12 +40,14 @@ def problem(request: Request, error: MediScanError, headers: Mapping[str, str] |
         code=error.code,
         instance=request.url.path,
     )
-    retry = {"Retry-After": str(RETRY_AFTER_S)} if error.retryable else {}
+    extra = {"Retry-After": str(RETRY_AFTER_S)} if error.retryable else {}
+    if isinstance(error, UnauthenticatedError):
+        extra["WWW-Authenticate"] = "Bearer"  # RFC 9110, 11.6.1
     return Response(
         body.model_dump_json(),
         status_code=error.status,
         media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **retry, **(headers or {})},
+        headers={"Cache-Control": "no-store", **extra, **(headers or {})},
     )
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from services.gateway import lookup, resources
 from services.gateway.body import BodyReader, check_declared
+from services.gateway.caller import Caller, Reader, Submitter
 from services.gateway.form import SubmissionForm
 from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
@@ -28,10 +29,10 @@ _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "de
 
 
 @router.post("", status_code=202, response_model=JobView, openapi_extra=SUBMISSION_BODY)
-async def submit(request: Request) -> Response:
+async def submit(request: Request, who: Submitter) -> Response:
     """Submit one image. The job is durable when this answers; follow it at `Location`."""
     held = resources.of(request)
-    ref = JobRef(held.settings.tenant, new_job_id())
+    ref = JobRef(who.tenant, new_job_id())
     job = view(await take_in(held, ref, _open_upload(request, held.settings)))
     _note(request, ref)
     headers = poll_headers(job) | {"Location": job.links.self}
@@ -39,9 +40,9 @@ async def submit(request: Request) -> Response:
 
 
 @router.get("/{job_id}", response_model=JobView, responses=_UNCHANGED)
-async def read(request: Request, job_id: str) -> Response:
+async def read(request: Request, who: Reader, job_id: str) -> Response:
     """The job as it stands: state, readings as they arrive, progress, timings, result."""
-    held, ref = _job(request, job_id)
+    held, ref = _job(request, who, job_id)
     job = await held.run(lookup.find, held, ref)
     headers = poll_headers(job)
     if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
@@ -50,9 +51,9 @@ async def read(request: Request, job_id: str) -> Response:
 
 
 @router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | _UNCHANGED)
-async def heatmap(request: Request, job_id: str) -> Response:
+async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     """Where the ML reading's evidence lies: its Grad-CAM over the image."""
-    held, ref = _job(request, job_id)
+    held, ref = _job(request, who, job_id)
     job = await held.run(lookup.find, held, ref)
     if not isinstance(job.readings.ml, MlReading):
         raise _no_heatmap()
@@ -64,9 +65,9 @@ async def heatmap(request: Request, job_id: str) -> Response:
 
 
 @router.post("/{job_id}/cancel", response_model=JobView)
-async def cancel(request: Request, job_id: str) -> Response:
+async def cancel(request: Request, who: Submitter, job_id: str) -> Response:
     """Call the job off. Harmless to repeat; refused where the job has ended otherwise."""
-    held, ref = _job(request, job_id)
+    held, ref = _job(request, who, job_id)
     job = await held.run(lookup.cancel, held, ref)
     check_cancelled(job.state)
     return _json(job, poll_headers(job))
@@ -81,9 +82,9 @@ def _open_upload(request: Request, settings: GatewaySettings) -> ImageUpload:
     return ImageUpload(SubmissionForm(body, decoder, field_limits(settings)), settings)
 
 
-def _job(request: Request, job_id: str) -> tuple[Resources, JobRef]:
+def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, JobRef]:
     held = resources.of(request)
-    ref = lookup.reference(held.settings.tenant, job_id)
+    ref = lookup.reference(who.tenant, job_id)
     _note(request, ref)
     return held, ref
 

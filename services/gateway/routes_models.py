@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Json, TypeAdapter
 
 from services.gateway import resources
+from services.gateway.caller import AnyCaller
 from services.gateway.openapi import PROBLEM_RESPONSES
 from shared.ledger import OfferedModels
 
@@ -31,7 +32,7 @@ class ModelList(BaseModel):
 
 
 @router.get("")
-async def models(request: Request) -> ModelList:
+async def models(request: Request, _who: AnyCaller) -> ModelList:
     """The models that ML workers offer; a job without a wish is read with the default one."""
     held = resources.of(request)
     return _listed(await held.run(held.ledger.models))

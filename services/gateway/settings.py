@@ -20,7 +20,7 @@ class GatewaySettings(Settings):
     tenant: str = Field(
         DEFAULT_TENANT,
         pattern="^[a-z0-9][a-z0-9-]{0,62}$",
-        description="Tenant that every job of this gateway belongs to.",
+        description="Tenant of every job while the gateway takes no keys; a key has its own.",
     )
     gemini_enabled: bool = Field(
         default=False, description="Ask Gemini for a second reading; its key is set at the Gemini worker."
