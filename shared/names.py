@@ -101,7 +101,7 @@ def blob_path(ref: JobRef, blob: Blob) -> str:
 
 
 class Key:
-    """Redis keys of the ledger."""
+    """Redis keys of the ledger, and of what is counted beside it."""
 
     #: Sorted set of job refs by the time the reaper must look at them next (Unix seconds).
     DUE = "mediscan:due"
@@ -123,6 +123,16 @@ class Key:
     def job(ref: JobRef) -> str:
         """Hash with everything the ledger knows of one live job."""
         return f"mediscan:job:{ref.tenant}:{ref.job_id}"
+
+    @staticmethod
+    def bucket(name: str) -> str:
+        """Hash with the tokens of one token bucket; gone when it is full."""
+        return f"mediscan:bucket:{name}"
+
+    @staticmethod
+    def spent(name: str) -> str:
+        """How much of a daily quota is spent; gone at the end of the UTC day."""
+        return f"mediscan:spent:{name}"
 
     @staticmethod
     def workers(stage: Stage) -> str:

@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, cast
@@ -28,24 +27,13 @@ from shared.contracts import (
     UnavailableReason,
 )
 from shared.contracts import JobError as Problem
-from shared.errors import LedgerUnavailableError, SetupError
+from shared.errors import SetupError
 from shared.job_state import StageState
 from shared.ledger import scripts
 from shared.ledger.record import JobRecord, parse
 from shared.names import JobRef, Key, Priority, Stage
+from shared.redis_errors import AWAY, converted
 from shared.settings import Settings
-
-#: The server is away, still loading, read-only, or out of memory: later may be better.
-_AWAY = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.BusyLoadingError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
-
-#: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
-_REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
 
 _SCRIPTS = ("create", "claim", "settle", "release", "fail", "complete", "cancel", "archived", "reap")
 
@@ -163,7 +151,7 @@ def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
             socket_connect_timeout=2,
             health_check_interval=30,
             retry=_Patience(patience_s),
-            retry_on_error=list(_AWAY[:3]),
+            retry_on_error=list(AWAY),
         )
     except ValueError as error:
         raise SetupError("MEDISCAN_REDIS_URL is not a Redis URL (redis://host:port/db)") from error
@@ -203,7 +191,7 @@ class Ledger:
 
     def read(self, ref: JobRef) -> JobRecord | None:
         """The job as it stands, or None where Redis does not hold it (any more)."""
-        with _converted():
+        with converted():
             fields = cast(Fields, self._redis.hgetall(Key.job(ref)))
         return parse(ref, fields) if fields else None
 
@@ -253,7 +241,7 @@ class Ledger:
 
     def due(self, limit: int) -> list[JobRef]:
         """Up to `limit` jobs that the reaper must look at now, the longest overdue first."""
-        with _converted():
+        with converted():
             seconds, micros = self._redis.time()
             now = seconds + micros / 1e6
             found = cast(list[str], self._redis.zrangebyscore(Key.DUE, "-inf", now, start=0, num=limit))
@@ -269,7 +257,7 @@ class Ledger:
 
     def holds(self, refs: Sequence[JobRef]) -> set[JobRef]:
         """Those of `refs` that Redis still knows."""
-        with _converted(), self._redis.pipeline(transaction=False) as pipe:
+        with converted(), self._redis.pipeline(transaction=False) as pipe:
             for ref in refs:
                 pipe.exists(Key.job(ref))
             return {ref for ref, found in zip(refs, pipe.execute(), strict=True) if found}
@@ -278,28 +266,28 @@ class Ledger:
 
     def heartbeat(self, stage: Stage, node: str) -> None:
         """Note that a worker node is alive and consuming its stage's queue."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             self._redis.zadd(Key.workers(stage), {node: seconds})
             self._redis.zremrangebyscore(Key.workers(stage), "-inf", seconds - 3600)
 
     def nodes(self, stage: Stage) -> list[str]:
         """The worker nodes of a stage that were heard of within `heartbeat_ttl_s`."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             since = seconds - self._settings.heartbeat_ttl_s
             return cast(list[str], self._redis.zrangebyscore(Key.workers(stage), since, "+inf"))
 
     def alive(self) -> dict[Stage, int]:
         """How many worker nodes of each stage were heard of within `heartbeat_ttl_s`."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             since = seconds - self._settings.heartbeat_ttl_s
             return {stage: self._redis.zcount(Key.workers(stage), since, "+inf") for stage in Stage}
 
     def offer_models(self, cards: dict[str, str], *, default: str) -> None:
         """Note which models this worker runs: `name/version` -> card as JSON, and which it prefers."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             self._redis.hset(Key.MODELS, _DEFAULT, default)
             for name, card in cards.items():
@@ -308,7 +296,7 @@ class Ledger:
 
     def models(self) -> OfferedModels:
         """The models that a worker offered within the last day, so that a short absence of all hides none."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             seen = cast(
                 list[str], self._redis.zrangebyscore(Key.MODELS_SEEN, seconds - _MODELS_KEPT_S, "+inf")
@@ -318,34 +306,34 @@ class Ledger:
 
     def reaper_beat(self) -> None:
         """Note that a reaper is alive."""
-        with _converted():
+        with converted():
             self._redis.set(Key.REAPER, "alive", ex=int(self._settings.heartbeat_ttl_s) or 1)
 
     def reaper_alive(self) -> bool:
         """Whether a reaper was heard of within `heartbeat_ttl_s`."""
-        with _converted():
+        with converted():
             return bool(self._redis.exists(Key.REAPER))
 
     def check_writable(self) -> None:
         """LedgerUnavailableError unless a write goes through."""
-        with _converted():
+        with converted():
             self._redis.hset(Key.COUNTERS, "probe", "1")
 
     def counters(self) -> dict[str, int]:
         """Rescues, late readings, fallbacks and the like since the ledger was made."""
-        with _converted():
+        with converted():
             found = cast(Fields, self._redis.hgetall(Key.COUNTERS))
         return {name: int(value) for name, value in found.items()}
 
     def dead_letters(self, limit: int = 100) -> list[tuple[JobRef, float]]:
         """The most recently given-up jobs with the Unix time of each."""
-        with _converted():
+        with converted():
             found = self._redis.zrevrange(Key.DEAD, 0, limit - 1, withscores=True)
         return [(JobRef.parse(text), float(at)) for text, at in cast(list[tuple[str, float]], found)]
 
     def forget_dead_letters(self, *, older_than_s: float) -> None:
         """Drop dead letters that were given up longer ago than that: their blobs are no longer kept either."""
-        with _converted():
+        with converted():
             seconds, _ = self._redis.time()
             self._redis.zremrangebyscore(Key.DEAD, "-inf", seconds - older_than_s)
 
@@ -358,18 +346,8 @@ class Ledger:
 
     def _run(self, script: str, ref: JobRef, *args: str) -> Any:
         keys = [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS]
-        with _converted():
+        with converted():
             return self._scripts[script](keys=keys, args=[str(ref), *args])
-
-
-@contextmanager
-def _converted() -> Iterator[None]:
-    try:
-        yield
-    except redis.exceptions.RedisError as error:
-        if not (isinstance(error, _AWAY) or str(error).startswith(_REFUSES_WRITES)):
-            raise
-        raise LedgerUnavailableError("The job ledger cannot be reached or written right now.") from error
 
 
 def _fields(flat: list[str]) -> Fields:
