@@ -6,12 +6,13 @@ All probabilities are in [0, 1], all durations in milliseconds, all times UTC.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.job_state import JobState, StageState
-from shared.names import Priority
+# Siblings by their relative names: these three files also travel inside the client (`mediscan/wire.py`).
+from .job_state import JobState, StageState
+from .names import Priority, Stage
 
 DISCLAIMER = "Decision support for research and quality work. Not a diagnosis, and not for clinical use."
 
@@ -403,6 +404,14 @@ class JobView(Message):
     disclaimer: str = DISCLAIMER
 
 
+class JobPage(Message):
+    """Some of the caller's jobs, newest first."""
+
+    items: tuple[JobView, ...]
+    #: Give it as `cursor` for the next page; None: this was the last.
+    next_cursor: str | None
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with a stable `code` for programs."""
 
@@ -412,3 +421,87 @@ class Problem(BaseModel):
     detail: str
     code: str
     instance: str | None = None
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    #: At least one of its jobs is not over.
+    RUNNING = "running"
+    #: All of its jobs are over, however each of them ended.
+    COMPLETED = "completed"
+    #: The caller called it off.
+    CANCELLED = "cancelled"
+
+
+class BatchCounts(Message):
+    """How many of a batch's items stand where; `submitted` is the sum of all the others."""
+
+    submitted: Annotated[int, Field(ge=0)]
+    #: Never became a job.
+    refused: Annotated[int, Field(ge=0)]
+    queued: Annotated[int, Field(ge=0)]
+    running: Annotated[int, Field(ge=0)]
+    completed: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+    cancelled: Annotated[int, Field(ge=0)]
+    expired: Annotated[int, Field(ge=0)]
+
+
+class RefusedItem(Message):
+    """An item of a batch that never became a job."""
+
+    #: Its place in the batch, from 0.
+    index: Annotated[int, Field(ge=0)]
+    #: As the caller named it, where the caller did.
+    name: str | None = None
+    problem: Problem
+
+
+class BatchLinks(Message):
+    """Where to go from here; paths on this server."""
+
+    self: str
+    items: str
+    results: str
+    cancel: str
+
+
+class BatchView(Message):
+    """Many images submitted in one request, as their owner sees them."""
+
+    id: str
+    state: BatchState
+    counts: BatchCounts
+    #: The part of the items that is over or refused.
+    progress: Probability
+    refused: tuple[RefusedItem, ...]
+    links: BatchLinks
+
+
+class ModelEntry(Message):
+    """One installed model."""
+
+    #: `name/version`: what a submission gives as `model`.
+    id: str
+    is_default: bool
+    #: As the bundle states it: intended use, data, metrics, threshold, checksums, limits.
+    card: dict[str, Any]
+
+
+class ModelList(Message):
+    """All models that ML workers offered within the last day."""
+
+    models: tuple[ModelEntry, ...]
+
+
+class Readiness(Message):
+    """Whether work that is submitted now will be done."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    #: Parts without which no job can end well; any of them makes the gateway unready.
+    missing: tuple[str, ...]
+    #: Parts whose absence costs second readings (Gemini) or rescues (the reaper), not every result.
+    degraded: tuple[str, ...]
+    #: Worker nodes heard of lately, by stage; None while the ledger is away.
+    workers: dict[Stage, int] | None

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import BaseModel
 
 from services.gateway.metadata import parse_metadata
 from services.gateway.settings import GatewaySettings
-from shared.contracts import ImageFacts, JobView, Metadata, SkippedReading, SkippedReason
+from shared.contracts import ImageFacts, JobView, Metadata, Readiness, SkippedReading, SkippedReason
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState
 from shared.names import Priority, Stage
@@ -105,18 +102,6 @@ def check_cancelled(state: JobState) -> None:
         raise ConflictError(f"The job is already over: it is {state}.", code="already_over")
 
 
-class Readiness(BaseModel):
-    """Whether work that is submitted now will be done."""
-
-    status: Literal["ready", "degraded", "unavailable"]
-    #: Parts without which no job can end well; any of them makes this gateway unready.
-    missing: list[str]
-    #: Parts whose absence costs second readings (Gemini) or rescues (the reaper), not every result.
-    degraded: list[str]
-    #: Worker nodes heard of lately, by stage; null while the ledger is away.
-    workers: dict[Stage, int] | None
-
-
 @dataclass(frozen=True)
 class Heartbeats:
     """Who was heard of lately."""
@@ -131,8 +116,8 @@ def readiness(heard: Heartbeats | None, *, blobs_writable: bool, gemini_enabled:
     degraded = _degraded(heard, gemini_enabled=gemini_enabled)
     return Readiness(
         status="unavailable" if missing else "degraded" if degraded else "ready",
-        missing=missing,
-        degraded=degraded,
+        missing=tuple(missing),
+        degraded=tuple(degraded),
         workers=heard.workers if heard else None,
     )
 

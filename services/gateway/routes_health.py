@@ -5,9 +5,10 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.gateway import resources
-from services.gateway.logic import RETRY_AFTER_S, Heartbeats, Readiness, readiness
+from services.gateway.logic import RETRY_AFTER_S, Heartbeats, readiness
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
+from shared.contracts import Readiness
 from shared.errors import BlobStoreUnavailableError, LedgerUnavailableError
 
 router = APIRouter(tags=["health"], responses=PROBLEM_RESPONSES)

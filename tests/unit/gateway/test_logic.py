@@ -96,25 +96,25 @@ def test_a_cancelled_job_may_be_cancelled_again() -> None:
 
 def test_all_there_is_ready() -> None:
     found = readiness(ALL_ALIVE, blobs_writable=True, gemini_enabled=True)
-    assert (found.status, found.missing, found.degraded) == ("ready", [], [])
+    assert (found.status, found.missing, found.degraded) == ("ready", (), ())
 
 
 def test_without_a_ledger_only_what_is_known_is_named() -> None:
     found = readiness(None, blobs_writable=False, gemini_enabled=True)
-    assert (found.status, found.missing, found.workers) == ("unavailable", ["ledger", "blob_store"], None)
+    assert (found.status, found.missing, found.workers) == ("unavailable", ("ledger", "blob_store"), None)
 
 
 @pytest.mark.parametrize("stage", [Stage.ML, Stage.FUSION])
 def test_no_result_without_these_workers(stage: Stage) -> None:
     heard = Heartbeats({**ALL_ALIVE.workers, stage: 0}, reaper=True)
     found = readiness(heard, blobs_writable=True, gemini_enabled=True)
-    assert (found.status, found.missing) == ("unavailable", [f"{stage}_worker"])
+    assert (found.status, found.missing) == ("unavailable", (f"{stage}_worker",))
 
 
 def test_gemini_and_the_reaper_only_degrade() -> None:
     heard = Heartbeats({**ALL_ALIVE.workers, Stage.GEMINI: 0}, reaper=False)
     found = readiness(heard, blobs_writable=True, gemini_enabled=True)
-    assert (found.status, found.degraded) == ("degraded", ["gemini_worker", "reaper"])
+    assert (found.status, found.degraded) == ("degraded", ("gemini_worker", "reaper"))
 
 
 def test_a_gemini_worker_nobody_asks_is_not_missed() -> None:
