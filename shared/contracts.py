@@ -49,8 +49,12 @@ class UnavailableReason(StrEnum):
 
     #: No key in this worker although the gateway asked for a reading.
     NOT_CONFIGURED = "not_configured"
-    #: Gemini answered 429.
+    #: Gemini answered 429, or our own limit of requests a minute left no time for this one.
     RATE_LIMITED = "rate_limited"
+    #: Our own budget of requests a day is spent; nothing was sent.
+    DAILY_BUDGET_SPENT = "daily_budget_spent"
+    #: Gemini failed too often lately and is left alone; nothing was sent.
+    CIRCUIT_OPEN = "circuit_open"
     #: Gemini answered 5xx.
     SERVER_ERROR = "server_error"
     #: Gemini did not answer within the budget, or the grace after the ML reading ran out meanwhile.
@@ -63,7 +67,9 @@ class UnavailableReason(StrEnum):
     EMPTY_RESPONSE = "empty_response"
     #: Gemini declined to answer (safety, recitation, prohibited content).
     BLOCKED = "blocked"
-    #: Gemini refused the request (4xx other than 429): key, model name or request.
+    #: Gemini refused the key (401, 403, or 400 saying so).
+    KEY_REJECTED = "key_rejected"
+    #: Gemini refused the request (any other 4xx than 429): model name, base URL or request.
     REQUEST_REJECTED = "request_rejected"
     #: No worker of this kind was alive.
     NO_WORKER = "no_worker"
@@ -495,13 +501,36 @@ class ModelList(Message):
     models: tuple[ModelEntry, ...]
 
 
+class CircuitState(StrEnum):
+    """Whether Gemini is asked; steps between these are in `shared/circuit_state.py`."""
+
+    #: Every reading asks; outcomes are counted.
+    CLOSED = "closed"
+    #: No reading asks until the pause is over.
+    OPEN = "open"
+    #: One reading asks on behalf of all; its outcome decides.
+    HALF_OPEN = "half_open"
+
+
+class Circuit(Message):
+    """The circuit breaker in front of Gemini as an operator sees it."""
+
+    state: CircuitState
+    #: The failure that opened it, in the words of a reading's `reason`; None while closed.
+    cause: str | None = None
+    #: Seconds until the next probe may go out; 0 while closed, and when only a job to probe with is missing.
+    retry_in_s: Annotated[float, Field(ge=0)] = 0
+
+
 class Readiness(Message):
     """Whether work that is submitted now will be done."""
 
     status: Literal["ready", "degraded", "unavailable"]
     #: Parts without which no job can end well; any of them makes the gateway unready.
     missing: tuple[str, ...]
-    #: Parts whose absence costs second readings (Gemini) or rescues (the reaper), not every result.
+    #: Parts whose absence or failure costs second readings (Gemini) or rescues (the reaper), not every result.
     degraded: tuple[str, ...]
     #: Worker nodes heard of lately, by stage; None while the ledger is away.
     workers: dict[Stage, int] | None
+    #: Whether Gemini is asked, or left alone after failures; None where it is switched off or the ledger is away.
+    gemini_circuit: Circuit | None = None

@@ -116,6 +116,10 @@ class Key:
     MODELS = "mediscan:models"
     #: Sorted set of `name/version` by the time a worker last offered it (Unix seconds).
     MODELS_SEEN = "mediscan:models:seen"
+    #: Hash with the state of the circuit breaker in front of Gemini; none: closed.
+    GEMINI_CIRCUIT = "mediscan:circuit:gemini"
+    #: Hash `slot:outcome` -> calls to Gemini of the last minute or so.
+    GEMINI_CIRCUIT_WINDOW = "mediscan:circuit:gemini:window"
     #: Present while a reaper is alive.
     REAPER = "mediscan:reaper"
 

@@ -23,6 +23,7 @@ from shared.contracts import (
     RiskBand,
     SkippedReading,
     UnavailableReading,
+    UnavailableReason,
     Voice,
 )
 
@@ -30,6 +31,13 @@ GeminiOutcome = GeminiReading | UnavailableReading | SkippedReading
 
 #: Gemini states a probability without an operating point of its own.
 _GEMINI_THRESHOLD = 0.5
+
+#: Where a reason's own word would puzzle the reader of a result.
+_WHY: dict[str, str] = {
+    UnavailableReason.CIRCUIT_OPEN: "Gemini has been failing and is not asked for now",
+    UnavailableReason.DAILY_BUDGET_SPENT: "the budget of Gemini requests for the day is spent",
+    UnavailableReason.KEY_REJECTED: "Gemini refused the key",
+}
 
 
 @dataclass(frozen=True)
@@ -189,4 +197,4 @@ def _gemini_sentence(gemini: GeminiOutcome) -> str:
     if isinstance(gemini, GeminiReading):
         choice = f"reads {gemini.label}" if gemini.label else "declined to decide"
         return f"Gemini {choice} (P(positive) {gemini.p_positive:.2f})."
-    return f"There is no second reading ({gemini.reason.replace('_', ' ')})."
+    return f"There is no second reading ({_WHY.get(gemini.reason, gemini.reason.replace('_', ' '))})."

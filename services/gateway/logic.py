@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from services.gateway.metadata import parse_metadata
 from services.gateway.settings import GatewaySettings
-from shared.contracts import ImageFacts, JobView, Metadata, Readiness, SkippedReading, SkippedReason
+from shared.contracts import (
+    Circuit,
+    CircuitState,
+    ImageFacts,
+    JobView,
+    Metadata,
+    Readiness,
+    SkippedReading,
+    SkippedReason,
+)
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState
 from shared.names import Priority, Stage
@@ -108,6 +117,7 @@ class Heartbeats:
 
     workers: dict[Stage, int]
     reaper: bool
+    circuit: Circuit
 
 
 def readiness(heard: Heartbeats | None, *, blobs_writable: bool, gemini_enabled: bool) -> Readiness:
@@ -119,6 +129,7 @@ def readiness(heard: Heartbeats | None, *, blobs_writable: bool, gemini_enabled:
         missing=tuple(missing),
         degraded=tuple(degraded),
         workers=heard.workers if heard else None,
+        gemini_circuit=heard.circuit if heard and gemini_enabled else None,
     )
 
 
@@ -132,5 +143,9 @@ def _missing(heard: Heartbeats | None, *, blobs_writable: bool) -> list[str]:
 def _degraded(heard: Heartbeats | None, *, gemini_enabled: bool) -> list[str]:
     if heard is None:
         return []
-    gemini = ["gemini_worker"] if gemini_enabled and not heard.workers.get(Stage.GEMINI) else []
-    return gemini if heard.reaper else [*gemini, "reaper"]
+    checks = {
+        "gemini_worker": not gemini_enabled or heard.workers.get(Stage.GEMINI),
+        "gemini_circuit": not gemini_enabled or heard.circuit.state is CircuitState.CLOSED,
+        "reaper": heard.reaper,
+    }
+    return [part for part, fine in checks.items() if not fine]

@@ -45,7 +45,7 @@ def _look(held: Resources) -> Readiness:
 def _heard(held: Resources) -> Heartbeats | None:
     try:
         held.ledger.check_writable()
-        return Heartbeats(held.ledger.alive(), held.ledger.reaper_alive())
+        return Heartbeats(held.ledger.alive(), held.ledger.reaper_alive(), held.ledger.gemini_circuit())
     except LedgerUnavailableError:
         return None
 

@@ -1,17 +1,14 @@
-"""How long Gemini may take, all in all: attempts, pauses between them, and servers that never finish.
+"""How often Gemini is asked for one reading, and how long that may take all in all.
 
-Between the task and the client. Neither library can bound a call: their time-outs count from the last byte
-received, so a server that trickles holds the caller for ever.
+Between the task and the reader: attempts and the pauses between them, until one deadline.
 """
 
 import random
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 
-from services.gemini_worker.client import SecondReader
-from services.gemini_worker.failure import ReadingFailedError
+from services.gemini_worker.failure import NotSentError, ReadingFailedError
+from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 
@@ -27,21 +24,26 @@ def read_with_budget(
     image: bytes,
     settings: GeminiWorkerSettings,
     *,
+    spent_s: float = 0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
 ) -> str:
-    """Gemini's text about `image`, within `gemini_timeout_s` and `gemini_attempts`.
+    """Gemini's text about `image`, within `gemini_timeout_s`, of which `spent_s` is gone, and `gemini_attempts`.
 
     `jitter` gives numbers in [0, 1). Raises the last attempt's ReadingFailedError, at once when waiting for
-    another attempt would overrun the budget.
+    another attempt would overrun the budget. Where another attempt may not be sent, the failure before it is told.
     """
-    deadline = clock() + settings.gemini_timeout_s
+    deadline = clock() + settings.gemini_timeout_s - spent_s
     attempt = 1
+    told: ReadingFailedError | None = None
     while True:
         try:
-            return _bounded(reader, image, deadline - clock())
+            return reader.read(image, timeout_s=deadline - clock())
+        except NotSentError as refusal:
+            raise told or refusal from None
         except ReadingFailedError as failure:
+            told = failure
             pause = _pause_s(failure, attempt, jitter())
             last = attempt >= settings.gemini_attempts or failure.reason not in RETRYABLE
             if last or clock() + pause >= deadline:
@@ -54,25 +56,3 @@ def _pause_s(failure: ReadingFailedError, attempt: int, jitter: float) -> float:
     """Doubling, between half and whole so that workers do not come back in step; never before the server allows."""
     backoff = _FIRST_PAUSE_S * 2.0 ** (attempt - 1) * (1 + jitter) / 2
     return max(backoff, failure.retry_after_s or 0)
-
-
-def _bounded(reader: SecondReader, image: bytes, seconds: float) -> str:
-    """One attempt that ends within `seconds` for the caller, whatever the server does.
-
-    It runs in a daemon thread of its own, which is abandoned when time is up: a silent server's thread ends by
-    the same time-out, a trickling server's with its last byte. No answer of an abandoned thread is ever used.
-    """
-    outcome: Future[str] = Future()
-    threading.Thread(
-        target=_run, args=(outcome, reader, image, seconds), name="gemini-call", daemon=True
-    ).start()
-    if not wait([outcome], seconds).done:
-        raise ReadingFailedError(UnavailableReason.TIMEOUT, "Gemini did not answer in time.")
-    return outcome.result()
-
-
-def _run(outcome: "Future[str]", reader: SecondReader, image: bytes, seconds: float) -> None:
-    try:
-        outcome.set_result(reader.read(image, timeout_s=seconds))
-    except BaseException as error:  # carried over to the caller's thread, and raised there
-        outcome.set_exception(error)

@@ -1,29 +1,18 @@
-"""The outside world of the Gemini worker: one small interface, two libraries behind it."""
+"""The outside world of the Gemini worker: two libraries behind one small interface."""
 
-from typing import Protocol
-
+from services.gemini_worker.bounded import BoundedReader
+from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.errors import SetupError
 
 GOOGLE_BASE_URL = "https://generativelanguage.googleapis.com"
 
 
-class SecondReader(Protocol):
-    """Asks Gemini once about one image."""
-
-    def read(self, image: bytes, *, timeout_s: float) -> str:
-        """Send `image` (made by `prepare_image`) and return Gemini's text, not blank and not yet checked.
-
-        `timeout_s` bounds each wait on the network, not their sum: `read_with_budget` bounds that. Every failure
-        between here and Gemini is a ReadingFailedError.
-        """
-        ...
-
-
 def build(settings: GeminiWorkerSettings) -> SecondReader:
-    """The reader that the settings choose. Imports its library (1.5 s) only now; SetupError without a key.
+    """The reader that the settings choose, bounded in time; SetupError without a key.
 
-    Call it in the process that will read, after any fork: the readers hold connections.
+    Imports its library (1.5 s) only now. Call it in the process that will read, after any fork: the readers hold
+    connections.
     """
     if settings.gemini_api_key is None:
         raise SetupError("MEDISCAN_GEMINI_API_KEY is not set")
@@ -32,7 +21,8 @@ def build(settings: GeminiWorkerSettings) -> SecondReader:
     if settings.gemini_client == "google-generativeai":
         from services.gemini_worker.client_generativeai import GenerativeAiReader  # noqa: PLC0415 - heavy; chosen
 
-        return GenerativeAiReader(api_key=key, model=settings.gemini_model, base_url=base_url)
+        old = GenerativeAiReader(api_key=key, model=settings.gemini_model, base_url=base_url)
+        return BoundedReader(old)
     from services.gemini_worker.client_genai import GenAiReader  # noqa: PLC0415 - heavy; imported where chosen
 
-    return GenAiReader(api_key=key, model=settings.gemini_model, base_url=base_url)
+    return BoundedReader(GenAiReader(api_key=key, model=settings.gemini_model, base_url=base_url))

@@ -18,3 +18,7 @@ class ReadingFailedError(Exception):
         self.reason = reason
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+
+class NotSentError(ReadingFailedError):
+    """We ourselves did not let the request out: the circuit is open, or a limit of ours is reached."""

@@ -41,6 +41,31 @@ class GeminiWorkerSettings(Settings):
         8,
         description="How many Gemini readings one worker has under way at a time; each waits on the network.",
     )
+    gemini_requests_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description=(
+            "Requests to Gemini a minute, of all workers together, retries included; a reading that would wait "
+            "for longer than half of its budget is given up. 0: no limit."
+        ),
+    )
+    gemini_daily_budget: Annotated[int, Field(ge=0)] = Field(
+        0, description="Requests to Gemini a UTC day, of all workers together, retries included. 0: no limit."
+    )
+    gemini_circuit_window_s: Seconds = Field(
+        60, description="Calls of this last while decide whether Gemini counts as failing, for all workers."
+    )
+    gemini_circuit_min_calls: Annotated[int, Field(ge=1)] = Field(
+        10, description="Fewer calls than this within the window say nothing about Gemini."
+    )
+    gemini_circuit_failure_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="Share of failed calls from which on Gemini is left alone: the circuit opens."
+    )
+    gemini_circuit_cooldown_s: Seconds = Field(
+        10, description="First pause before one call probes a failing Gemini; doubles with each failed probe."
+    )
+    gemini_circuit_max_cooldown_s: Seconds = Field(
+        300, description="Longest such pause, unless Gemini itself asks for a longer one."
+    )
     gemini_max_image_side_px: Annotated[int, Field(ge=64)] = Field(
         1024, description="Images sent to Gemini are scaled down to at most this many pixels a side."
     )
@@ -58,4 +83,10 @@ class GeminiWorkerSettings(Settings):
     def _budget_within_lease(self) -> Self:
         if self.gemini_timeout_s >= self.gemini_lease_s:
             raise ValueError("gemini_timeout_s must be under gemini_lease_s")
+        return self
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> Self:
+        if self.gemini_circuit_cooldown_s > self.gemini_circuit_max_cooldown_s:
+            raise ValueError("gemini_circuit_cooldown_s must not be over gemini_circuit_max_cooldown_s")
         return self

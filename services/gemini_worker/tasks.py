@@ -1,22 +1,30 @@
 """The Gemini task: claim -> fetch -> bare pixels -> ask -> settle. A failure is a stored reading, never an error."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from celery import Celery
 
 from services.gemini_worker import logic
 from services.gemini_worker.budget import read_with_budget
-from services.gemini_worker.client import SecondReader, build
+from services.gemini_worker.circuit import CircuitBreaker
+from services.gemini_worker.client import build
+from services.gemini_worker.decoder import Decoder
 from services.gemini_worker.failure import ReadingFailedError
-from services.gemini_worker.image import prepare_image
+from services.gemini_worker.guarded import GuardedReader
+from services.gemini_worker.limit import RequestLimit
+from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import GeminiReading, UnavailableReading, UnavailableReason
 from shared.errors import BlobMissingError, ImageError
 from shared.ledger import Claim
+from shared.ledger.ledger import connect
 from shared.names import Stage, Task
+from shared.token_bucket import TokenBuckets
 from shared.worker import Resources, settle, work_on
+
+#: How long circuit and limits ride out an absent Redis; it is the reading's time that passes.
+_PATIENCE_S = 2.0
 
 _NO_KEY = UnavailableReading(
     reason=UnavailableReason.NOT_CONFIGURED,
@@ -39,13 +47,11 @@ class Asker:
 
     def __init__(self, settings: GeminiWorkerSettings) -> None:
         self._settings = settings
-        self._reader = build(settings) if settings.gemini_api_key else None
-        # Readings wait side by side, but one thread decodes for all of them: each of eight kept its own 200 MB of
-        # malloc's after an image of 30 megapixels, which is more than a container of 1 GiB has.
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
+        self._reader = _guarded(settings) if settings.gemini_api_key else None
+        self._decoder = Decoder(settings)
 
     def ask(self, data: bytes) -> GeminiReading | UnavailableReading:
-        """Gemini's reading of an uploaded image, or why there is none."""
+        """Gemini's reading of an uploaded image, or why there is none. LedgerUnavailableError when Redis is away."""
         if self._reader is None:
             return _NO_KEY
         try:
@@ -58,16 +64,22 @@ class Asker:
     def _ask(self, reader: SecondReader, data: bytes) -> GeminiReading:
         knobs = self._settings
         start = time.perf_counter()
-        side, pixels = knobs.gemini_max_image_side_px, knobs.gemini_max_image_pixels
-        bare = self._decoder.submit(prepare_image, data, max_side_px=side, max_pixels=pixels).result()
+        # With less than half of the budget left a slow answer would be taken for a failing Gemini.
+        bare = self._decoder.prepare(data, timeout_s=knobs.gemini_timeout_s / 2)
         prepared = time.perf_counter()
-        answer = logic.parse_answer(read_with_budget(reader, bare, knobs))
+        answer = logic.parse_answer(read_with_budget(reader, bare, knobs, spent_s=prepared - start))
         done = time.perf_counter()
         timings = {"prepare": prepared - start, "call": done - prepared, "total": done - start}
         timings_ms = {name: round(seconds * 1000, 3) for name, seconds in timings.items()}
         return logic.reading(
             answer, model=knobs.gemini_model, client=knobs.gemini_client, timings_ms=timings_ms
         )
+
+
+def _guarded(settings: GeminiWorkerSettings) -> SecondReader:
+    redis = connect(settings, patience_s=_PATIENCE_S)
+    limit = RequestLimit(TokenBuckets(redis), settings)
+    return GuardedReader(build(settings), CircuitBreaker(redis, settings), limit)
 
 
 def _read(resources: Resources, asker: Asker, claim: Claim) -> None:

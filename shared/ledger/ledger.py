@@ -15,7 +15,9 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from shared.circuit_state import parse_circuit
 from shared.contracts import (
+    Circuit,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -313,6 +315,13 @@ class Ledger:
         """Whether a reaper was heard of within `heartbeat_ttl_s`."""
         with converted():
             return bool(self._redis.exists(Key.REAPER))
+
+    def gemini_circuit(self) -> Circuit:
+        """The circuit breaker in front of Gemini, which the Gemini workers write."""
+        with converted():
+            seconds, micros = self._redis.time()
+            stored = cast(Fields, self._redis.hgetall(Key.GEMINI_CIRCUIT))
+        return parse_circuit(stored, seconds + micros / 1e6)
 
     def check_writable(self) -> None:
         """LedgerUnavailableError unless a write goes through."""

@@ -41,8 +41,8 @@ def _read(name: str) -> str:
 def _tables() -> str:
     return "\n".join(
         (
-            f"local JOB = {_nested(JOB_TRANSITIONS)}",
-            f"local STAGE = {_nested(STAGE_TRANSITIONS)}",
+            f"local JOB = {lua_table(JOB_TRANSITIONS)}",
+            f"local STAGE = {lua_table(STAGE_TRANSITIONS)}",
             f"local TERMINAL = {_lua_set(TERMINAL)}",
             f"local SETTLED = {_lua_set(SETTLED)}",
         ),
@@ -55,7 +55,8 @@ def _knobs(settings: Settings) -> str:
     return f"local KNOB = {{{', '.join(f'{name} = {value}' for name, value in values.items())}}}"
 
 
-def _nested(table: Mapping[Any, frozenset[Any]]) -> str:
+def lua_table(table: Mapping[Any, frozenset[Any]]) -> str:
+    """A table of transitions as Lua writes it."""
     return "{" + ", ".join(f"{state} = {_lua_set(after)}" for state, after in table.items()) + "}"
 
 

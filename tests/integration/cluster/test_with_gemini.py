@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.names import Key
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.bundles import copy_committed
 from tests.support.cluster import Cluster
@@ -40,6 +41,14 @@ def cluster(request: pytest.FixtureRequest, gemini: FakeGemini, models: str) -> 
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _closed_circuit(request: pytest.FixtureRequest) -> None:
+    """What one test's failures taught the workers is none of the next one's business."""
+    if "cluster" in request.fixturenames:
+        with request.getfixturevalue("cluster").ledger_server.client() as client:
+            client.delete(Key.GEMINI_CIRCUIT, Key.GEMINI_CIRCUIT_WINDOW)
+
+
 def test_both_readings_make_one_result(cluster: Cluster, gemini: FakeGemini) -> None:
     gemini.behave(Behaviour(classification="Positive", p_positive=0.8))
     job = cluster.run(scan())
@@ -64,7 +73,7 @@ def test_both_readings_make_one_result(cluster: Cluster, gemini: FakeGemini) -> 
         (Kind.WRONG_SCHEMA, "invalid_response"),
         (Kind.EMPTY_CANDIDATE, "empty_response"),
         (Kind.SAFETY, "blocked"),
-        (Kind.BAD_KEY, "request_rejected"),
+        (Kind.BAD_KEY, "key_rejected"),
     ],
 )
 def test_a_gemini_failure_is_a_stated_fallback(

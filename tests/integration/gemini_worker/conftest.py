@@ -3,7 +3,8 @@ from typing import cast
 
 import pytest
 
-from services.gemini_worker.client import SecondReader, build
+from services.gemini_worker.client import build
+from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import ClientName, GeminiWorkerSettings
 from tests.fake_gemini import FakeGemini
 

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from services.gemini_worker.budget import read_with_budget
-from services.gemini_worker.client import SecondReader, build
+from services.gemini_worker.client import build
 from services.gemini_worker.failure import ReadingFailedError
 from services.gemini_worker.image import prepare_image
 from services.gemini_worker.logic import PROMPT, RESPONSE_SCHEMA, parse_answer
+from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
@@ -90,7 +91,7 @@ def test_a_short_time_out_is_not_sent_as_a_deadline_that_google_refuses(
         (Kind.INTERNAL_ERROR, UnavailableReason.SERVER_ERROR),
         (Kind.OVERLOADED, UnavailableReason.SERVER_ERROR),
         (Kind.PROXY_ERROR, UnavailableReason.SERVER_ERROR),
-        (Kind.BAD_KEY, UnavailableReason.REQUEST_REJECTED),
+        (Kind.BAD_KEY, UnavailableReason.KEY_REJECTED),
         (Kind.NOT_JSON, UnavailableReason.INVALID_RESPONSE),
         (Kind.NOT_A_RESPONSE, UnavailableReason.INVALID_RESPONSE),
         (Kind.WRONG_SCHEMA, UnavailableReason.INVALID_RESPONSE),

@@ -14,6 +14,7 @@ from shared.contracts import (
     PolicyName,
     ReviewReason,
     RiskBand,
+    UnavailableReading,
     UnavailableReason,
 )
 from tests.support.samples import RATE_LIMITED, SKIPPED, gemini_reading, ml_reading
@@ -138,3 +139,19 @@ def test_any_two_readings_make_a_valid_result(
     assert sum(voice.weight for voice in fused.provenance) == pytest.approx(1)
     assert fused.needs_review == bool(fused.review_reasons)
     assert fused.disclaimer
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (UnavailableReason.CIRCUIT_OPEN, "Gemini has been failing and is not asked for now"),
+        (UnavailableReason.DAILY_BUDGET_SPENT, "the budget of Gemini requests for the day is spent"),
+        (UnavailableReason.KEY_REJECTED, "Gemini refused the key"),
+        (UnavailableReason.NO_WORKER, "no worker"),
+    ],
+)
+def test_why_there_is_no_second_reading_is_said_in_words(reason: UnavailableReason, words: str) -> None:
+    fused = fuse(ml(0.9), UnavailableReading(reason=reason), WEIGHTED)
+    assert f"There is no second reading ({words})." in fused.explanation
+    assert fused.fallback is not None
+    assert fused.fallback.reason is reason

@@ -1,5 +1,7 @@
 """The gateway's decisions."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.gateway.logic import (
@@ -12,7 +14,7 @@ from services.gateway.logic import (
     stages_to_publish,
     submission,
 )
-from shared.contracts import JobView
+from shared.contracts import Circuit, CircuitState, JobView
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState
 from shared.job_view import view
@@ -33,7 +35,8 @@ STORED = {
     "gemini.state": "pending",
     "fusion.state": "waiting",
 }
-ALL_ALIVE = Heartbeats({Stage.ML: 1, Stage.GEMINI: 1, Stage.FUSION: 1}, reaper=True)
+CLOSED = Circuit(state=CircuitState.CLOSED)
+ALL_ALIVE = Heartbeats({Stage.ML: 1, Stage.GEMINI: 1, Stage.FUSION: 1}, reaper=True, circuit=CLOSED)
 
 
 def job(state: JobState) -> JobView:
@@ -106,17 +109,31 @@ def test_without_a_ledger_only_what_is_known_is_named() -> None:
 
 @pytest.mark.parametrize("stage", [Stage.ML, Stage.FUSION])
 def test_no_result_without_these_workers(stage: Stage) -> None:
-    heard = Heartbeats({**ALL_ALIVE.workers, stage: 0}, reaper=True)
+    heard = Heartbeats({**ALL_ALIVE.workers, stage: 0}, reaper=True, circuit=CLOSED)
     found = readiness(heard, blobs_writable=True, gemini_enabled=True)
     assert (found.status, found.missing) == ("unavailable", (f"{stage}_worker",))
 
 
 def test_gemini_and_the_reaper_only_degrade() -> None:
-    heard = Heartbeats({**ALL_ALIVE.workers, Stage.GEMINI: 0}, reaper=False)
+    heard = Heartbeats({**ALL_ALIVE.workers, Stage.GEMINI: 0}, reaper=False, circuit=CLOSED)
     found = readiness(heard, blobs_writable=True, gemini_enabled=True)
     assert (found.status, found.degraded) == ("degraded", ("gemini_worker", "reaper"))
 
 
 def test_a_gemini_worker_nobody_asks_is_not_missed() -> None:
-    heard = Heartbeats({**ALL_ALIVE.workers, Stage.GEMINI: 0}, reaper=True)
+    heard = Heartbeats({**ALL_ALIVE.workers, Stage.GEMINI: 0}, reaper=True, circuit=CLOSED)
     assert readiness(heard, blobs_writable=True, gemini_enabled=False).status == "ready"
+
+
+@pytest.mark.parametrize("state", [CircuitState.OPEN, CircuitState.HALF_OPEN])
+def test_a_gemini_that_is_left_alone_degrades_and_says_why(state: CircuitState) -> None:
+    circuit = Circuit(state=state, cause="timeout", retry_in_s=8)
+    heard = replace(ALL_ALIVE, circuit=circuit)
+    found = readiness(heard, blobs_writable=True, gemini_enabled=True)
+    assert (found.status, found.degraded, found.gemini_circuit) == ("degraded", ("gemini_circuit",), circuit)
+
+
+def test_a_circuit_nobody_needs_is_not_shown() -> None:
+    heard = replace(ALL_ALIVE, circuit=Circuit(state=CircuitState.OPEN, cause="timeout", retry_in_s=8))
+    found = readiness(heard, blobs_writable=True, gemini_enabled=False)
+    assert (found.status, found.gemini_circuit) == ("ready", None)

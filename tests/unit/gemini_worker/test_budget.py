@@ -1,14 +1,12 @@
 """The retry loop against a clock that only moves when told to."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from services.gemini_worker.budget import RETRYABLE, read_with_budget
-from services.gemini_worker.failure import ReadingFailedError
+from services.gemini_worker.failure import NotSentError, ReadingFailedError
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 
@@ -128,23 +126,21 @@ def test_a_mistake_of_ours_is_not_mistaken_for_gemini_s() -> None:
         ask(Scripted(ZeroDivisionError()), Clock())
 
 
-def test_a_reader_that_never_returns_is_abandoned() -> None:
-    released = threading.Event()
-    settings = GeminiWorkerSettings(gemini_timeout_s=0.2)
-    started = time.monotonic()
-    with pytest.raises(ReadingFailedError) as caught:
-        read_with_budget(Stuck(released.wait), IMAGE, settings)
-    assert caught.value.reason is UnavailableReason.TIMEOUT
-    assert time.monotonic() - started < 2
-    released.set()
+def test_what_was_spent_before_is_gone() -> None:
+    reader, clock = Scripted("text"), Clock()
+    settings = GeminiWorkerSettings(gemini_timeout_s=10)
+    read_with_budget(reader, IMAGE, settings, spent_s=4, clock=clock, sleep=clock.sleep)
+    assert reader.timeouts == [6]
 
 
-class Stuck:
-    """A reader whose server trickles."""
+def test_what_may_not_be_sent_is_told_at_once() -> None:
+    refusal = NotSentError(UnavailableReason.RATE_LIMITED, "A sentence.", 1.0)
+    reader, clock = Scripted(refusal, "too late"), Clock()
+    assert refused(reader, clock) is refusal
+    assert clock.slept == []
 
-    def __init__(self, wait: Callable[[], bool]) -> None:
-        self._wait = wait
 
-    def read(self, image: bytes, *, timeout_s: float) -> str:
-        self._wait()
-        return "too late"
+def test_an_attempt_that_may_not_be_sent_leaves_the_failure_before_it() -> None:
+    refusal = NotSentError(UnavailableReason.CIRCUIT_OPEN, "A sentence.")
+    reader, clock = Scripted(failed(UnavailableReason.SERVER_ERROR), refusal, "too late"), Clock()
+    assert refused(reader, clock).reason is UnavailableReason.SERVER_ERROR

@@ -11,7 +11,8 @@ from shared.contracts import UnavailableReason
     [
         (302, UnavailableReason.REQUEST_REJECTED),
         (400, UnavailableReason.REQUEST_REJECTED),
-        (403, UnavailableReason.REQUEST_REJECTED),
+        (401, UnavailableReason.KEY_REJECTED),
+        (403, UnavailableReason.KEY_REJECTED),
         (404, UnavailableReason.REQUEST_REJECTED),
         (429, UnavailableReason.RATE_LIMITED),
         (500, UnavailableReason.SERVER_ERROR),
@@ -53,6 +54,23 @@ def retry_info(delay: Any) -> dict[str, Any]:
 )
 def test_the_wait_the_server_asks_for(body: object, headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_s(body, headers) == seconds
+
+
+def error_info(reason: str) -> dict[str, Any]:
+    return {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("details", "reason"),
+    [
+        ([error_info("API_KEY_INVALID")], UnavailableReason.KEY_REJECTED),
+        (["not a detail", retry_info("3s"), error_info("API_KEY_INVALID")], UnavailableReason.KEY_REJECTED),
+        ([error_info("LOCATION_INVALID")], UnavailableReason.REQUEST_REJECTED),
+        ([{"@type": "other", "reason": "API_KEY_INVALID"}], UnavailableReason.REQUEST_REJECTED),
+    ],
+)
+def test_a_bad_request_may_be_a_bad_key(details: list[Any], reason: UnavailableReason) -> None:
+    assert from_status(400, {"error": {"code": 400, "details": details}}, {}).reason is reason
 
 
 def test_the_server_s_own_words_go_no_further() -> None:

@@ -34,6 +34,12 @@ def test_the_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         ("GEMINI_ATTEMPTS", "0"),
         ("GEMINI_CONCURRENCY", "0"),
         ("GEMINI_MAX_IMAGE_SIDE_PX", "8"),
+        ("GEMINI_REQUESTS_PER_MINUTE", "-1"),
+        ("GEMINI_DAILY_BUDGET", "1.5"),
+        ("GEMINI_CIRCUIT_WINDOW_S", "0"),
+        ("GEMINI_CIRCUIT_MIN_CALLS", "0"),
+        ("GEMINI_CIRCUIT_FAILURE_RATIO", "0"),
+        ("GEMINI_CIRCUIT_FAILURE_RATIO", "1.1"),
     ],
 )
 def test_an_unusable_value_stops_start_up(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -46,6 +52,19 @@ def test_the_budget_must_end_before_the_lease(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("MEDISCAN_GEMINI_TIMEOUT_S", "60")
     monkeypatch.setenv("MEDISCAN_GEMINI_LEASE_S", "60")
     with pytest.raises(SetupError, match="gemini_timeout_s must be under gemini_lease_s"):
+        load(GeminiWorkerSettings)
+
+
+def test_the_first_pause_is_not_over_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDISCAN_GEMINI_CIRCUIT_COOLDOWN_S", "20")
+    monkeypatch.setenv("MEDISCAN_GEMINI_CIRCUIT_MAX_COOLDOWN_S", "10")
+    with pytest.raises(SetupError, match="must not be over gemini_circuit_max_cooldown_s"):
+        load(GeminiWorkerSettings)
+
+
+def test_what_every_service_checks_is_checked_here_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDISCAN_RETENTION_S", "1")
+    with pytest.raises(SetupError, match="retention_s must be at least"):
         load(GeminiWorkerSettings)
 
 
