@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
-import redis
 from honcho.manager import Manager
+from pydantic import SecretStr
 
 from embedded.layout import Layout
-from shared.errors import SetupError
+from shared.errors import LedgerUnavailableError, SetupError
+from shared.ledger import Ledger
+from shared.refusal import why_refused
+from shared.settings import Settings, load
 
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 20.0
@@ -116,22 +119,30 @@ def _complaint(layout: Layout) -> str:
 
 def _check_servers(layout: Layout) -> None:
     """A server of one's own must answer; a socket of ours must not, or the cluster already runs."""
-    url = layout.environment["MEDISCAN_REDIS_URL"]
-    answers = _answers(url)
-    if "ledger" in layout.commands and answers:
-        raise SetupError(f"a cluster already runs in {layout.var}; stop it first")
-    if "ledger" not in layout.commands and not answers:
-        raise SetupError("no Redis answers at MEDISCAN_REDIS_URL")
-
-
-def _answers(url: str) -> bool:
+    ours = "ledger" in layout.commands
+    ledger = Ledger.open(_settings(layout), patience_s=0)
     try:
-        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
-            return bool(client.ping())
-    except ValueError as error:
-        raise SetupError("MEDISCAN_REDIS_URL is not a Redis URL (redis://host:port/db)") from error
-    except redis.exceptions.RedisError:
-        return False
+        ledger.check_writable()
+    except LedgerUnavailableError as error:
+        if not ours:
+            raise SetupError(_why_absent(error)) from error
+    else:
+        if ours:
+            raise SetupError(f"a cluster already runs in {layout.var}; stop it first")
+    finally:
+        ledger.close()
+
+
+def _settings(layout: Layout) -> Settings:
+    """As the services will find them."""
+    url = SecretStr(layout.environment["MEDISCAN_REDIS_URL"])
+    return load(Settings).model_copy(update={"redis_url": url})
+
+
+def _why_absent(error: LedgerUnavailableError) -> str:
+    if refused := why_refused(error):
+        return f"the Redis at MEDISCAN_REDIS_URL {refused}"
+    return "no Redis answers at MEDISCAN_REDIS_URL"
 
 
 def _stop(runner: "subprocess.Popen[bytes]") -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded import valkey
@@ -26,7 +26,8 @@ class Layout:
     """Commands by process name, and what they find in their environment on top of ours."""
 
     commands: dict[str, list[str]]
-    environment: dict[str, str]
+    #: May hold passwords, in URLs.
+    environment: dict[str, str] = field(repr=False)
     var: Path
 
     @property
@@ -46,14 +47,14 @@ def layout(settings: EmbeddedSettings, *, port: int) -> Layout:
     sockets = _socket_folder(var)
     ledger, broker = sockets / "ledger.sock", sockets / "broker.sock"
     commands = {}
-    if not settings.redis_url:
+    if not settings.redis_url.get_secret_value():
         commands["ledger"] = valkey.ledger_command(var / "ledger", *_listen(ledger))
-    if not settings.broker_url:
+    if not settings.broker_url.get_secret_value():
         commands["broker"] = valkey.broker_command(var / "broker", *_listen(broker))
     commands |= {name: [sys.executable, "-m", *module] for name, module in SERVICES.items()}
     environment = {
-        "MEDISCAN_REDIS_URL": settings.redis_url or f"unix://{ledger}",
-        "MEDISCAN_BROKER_URL": settings.broker_url or f"redis+socket://{broker}",
+        "MEDISCAN_REDIS_URL": settings.redis_url.get_secret_value() or f"unix://{ledger}",
+        "MEDISCAN_BROKER_URL": settings.broker_url.get_secret_value() or f"redis+socket://{broker}",
         "MEDISCAN_BLOB_URL": f"file://{var}/blobs",
         "MEDISCAN_PORT": str(port),
         "MEDISCAN_GEMINI_ENABLED": str(settings.gemini_api_key is not None).lower(),

@@ -11,8 +11,10 @@ class EmbeddedSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDISCAN_", extra="ignore", frozen=True)
 
-    redis_url: str = Field("", description="A Redis or Valkey of your own for the ledger; empty: start one.")
-    broker_url: str = Field("", description="A broker of your own; empty: start one.")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="A Redis or Valkey of your own for the ledger; empty: start one."
+    )
+    broker_url: SecretStr = Field(SecretStr(""), description="A broker of your own; empty: start one.")
     port: int | None = Field(
         None, ge=0, le=65535, description="Port of the gateway; `make run` takes 8000 if unset."
     )

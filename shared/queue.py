@@ -12,8 +12,9 @@ from celery import Celery
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
-from shared.errors import BrokerUnavailableError
+from shared.errors import BrokerUnavailableError, SetupError
 from shared.names import TASK_OF_STAGE, JobRef, Priority, Stage
+from shared.refusal import why_refused
 from shared.settings import Settings
 
 #: kombu on Redis serves the lower number first.
@@ -29,7 +30,14 @@ def make_celery(settings: Settings) -> Celery:
     """A Celery application for this cluster; tasks are registered by the services."""
     app = Celery("mediscan", broker=settings.effective_broker_url, set_as_current=False)
     app.conf.update(_configuration())
+    if settings.effective_broker_url.startswith("rediss://"):
+        app.conf.broker_use_ssl = _verified_tls(settings)
     return app
+
+
+def _verified_tls(settings: Settings) -> dict[str, Any]:
+    trusted = {"ssl_ca_certs": str(settings.redis_ca_file)} if settings.redis_ca_file else {}
+    return {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **trusted}
 
 
 def _configuration() -> dict[str, Any]:
@@ -100,6 +108,24 @@ def depth(app: Celery, stage: Stage) -> int:
             return int(declared.message_count)
     except connection_errors(app) as error:
         raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
+
+
+def check(app: Celery) -> None:
+    """SetupError where the broker's URL cannot be used or the broker refuses us; one that is away is waited for."""
+    try:
+        away = connection_errors(
+            app
+        )  # resolves the transport, which publishing would only do at the first job
+    except (LookupError, ImportError, ValueError) as error:
+        known = "redis://, rediss://, redis+socket:// or amqp://"
+        raise SetupError(f"MEDISCAN_BROKER_URL is not a URL of a broker we know ({known})") from error
+    try:
+        with app.connection_for_read() as connection:
+            connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
+    except away as error:
+        refused = why_refused(error)
+        if refused:
+            raise SetupError(f"the broker at MEDISCAN_BROKER_URL {refused}") from error
 
 
 def connection_errors(app: Celery) -> tuple[type[BaseException], ...]:

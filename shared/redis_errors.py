@@ -14,7 +14,13 @@ AWAY = (
     redis.exceptions.BusyLoadingError,
 )
 
-_REFUSES = (*AWAY, redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError)
+#: NoPermissionError: its user may not do this, which the caller can help as little as the others.
+_REFUSES = (
+    *AWAY,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.NoPermissionError,
+)
 
 #: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
 _REFUSES_WRITES = ("MISCONF", "NOREPLICAS")

@@ -1,19 +1,23 @@
 """The knobs that every service has. Each service adds its own in its `settings.py`.
 
-Read from the environment with the prefix `MEDISCAN_` (and from files named in `MEDISCAN_SECRETS_DIR`, one
-per setting, for secrets), here and nowhere else; built in the entry point and passed inward.
+Read from the environment with the prefix `MEDISCAN_` (and, for secrets, from files in the folders that
+`MEDISCAN_SECRETS_DIR` names, one a setting), here and nowhere else; built in the entry point and passed inward.
 """
 
 import os
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.errors import SetupError
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+#: Compose files pass an unset variable on as an empty one.
+OptionalFile = Annotated[FilePath | None, BeforeValidator(lambda given: given or None)]
 
 SECRETS_DIR_VARIABLE = "MEDISCAN_SECRETS_DIR"
 
@@ -25,12 +29,19 @@ class Settings(BaseSettings):
         env_prefix="MEDISCAN_", extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="The ledger: a Redis or Valkey that fsyncs every write."
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description=(
+            "The ledger: a Redis or Valkey that fsyncs every write; `rediss://user:password@host:port/0` for TLS."
+        ),
     )
-    broker_url: str = Field(
-        "",
+    broker_url: SecretStr = Field(
+        SecretStr(""),
         description="The message queue; empty: the ledger's server. It holds no truth: no fsync needed.",
+    )
+    redis_ca_file: OptionalFile = Field(
+        None,
+        description="CA certificates (PEM) trusted beside the system's where ledger or broker is `rediss://`.",
     )
     blob_url: str = Field(
         "file://var/blobs",
@@ -88,7 +99,26 @@ class Settings(BaseSettings):
     @property
     def effective_broker_url(self) -> str:
         """`broker_url`, or the ledger's where none is given; Celery spells a unix socket differently."""
-        return self.broker_url or self.redis_url.replace("unix://", "redis+socket://", 1)
+        given = self.broker_url.get_secret_value()
+        return given or self.redis_url.get_secret_value().replace("unix://", "redis+socket://", 1)
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """What must stand in no log: keys, and the passwords in URLs as written and as meant."""
+        values = (value.get_secret_value() for _, value in self if isinstance(value, SecretStr))
+        return frozenset(secret for value in values for secret in _secret_parts(value) if secret)
+
+
+def _secret_parts(value: str) -> tuple[str, ...]:
+    if "://" not in value:
+        return (value,)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return (value,)
+    # redis-py takes the password of a unix socket from the query.
+    passwords = (url.password or "", *parse_qs(url.query).get("password", ()))
+    return (*passwords, *map(unquote, passwords))
 
 
 S = TypeVar("S", bound=Settings)
@@ -96,11 +126,11 @@ S = TypeVar("S", bound=Settings)
 
 def load(cls: type[S]) -> S:
     """Build settings from the environment; SetupError with one line that names each unusable variable."""
-    secrets_dir = os.environ.get(SECRETS_DIR_VARIABLE)
-    if secrets_dir and not Path(secrets_dir).is_dir():
+    folders = [folder for folder in os.environ.get(SECRETS_DIR_VARIABLE, "").split(os.pathsep) if folder]
+    if not all(Path(folder).is_dir() for folder in folders):
         raise SetupError(f"{SECRETS_DIR_VARIABLE} is not a folder")
     try:
-        return cls(_secrets_dir=secrets_dir)
+        return cls(_secrets_dir=folders)
     except SettingsError as error:
         # Names the setting and no value. Compose mounts a secret with the owner and mode it has on the host.
         raise SetupError(f"{error} (a secret's file must be readable by the service's user)") from error

@@ -1,9 +1,13 @@
-"""Logging: one JSON object a line for machines, plain lines on a terminal. Never metadata, names or pixels."""
+"""Logging: one JSON object a line for machines, plain lines on a terminal. Never metadata, names or pixels.
+
+What the settings hold as secret is struck out of every line, whoever wrote it: libraries quote URLs and keys.
+"""
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from shared.settings import Settings
@@ -20,18 +24,41 @@ def configure(settings: Settings, service: str) -> None:
     """Send every log line of this process to standard error in the form the settings ask for."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Text(service) if as_text else _Json(service))
+    hide = _Hide(settings.secrets)
+    handler.setFormatter(_Text(service, hide) if as_text else _Json(service, hide))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     for name in _TWO_LINES_A_MESSAGE:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    # Python's own would write the error as it is.
+    sys.excepthook = _log_uncaught
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger(__name__).critical("stopped by an unexpected error", exc_info=(kind, error, trace))
+
+
+class _Hide:
+    """Strikes secrets out of a text, the longest first: one may be part of another."""
+
+    def __init__(self, secrets: frozenset[str]) -> None:
+        self._secrets = sorted(secrets, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 class _Json(logging.Formatter):
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, hide: _Hide) -> None:
         super().__init__()
         self._service = service
+        self._hide = hide
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -39,21 +66,22 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._hide(record.getMessage()),
             **_attached(record),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = self._hide(self.formatException(record.exc_info))
         return json.dumps(line)
 
 
 class _Text(logging.Formatter):
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, hide: _Hide) -> None:
         super().__init__(f"%(asctime)s {service} %(levelname)s %(message)s", datefmt="%H:%M:%S")
+        self._hide = hide
 
     def format(self, record: logging.LogRecord) -> str:
         attached = " ".join(f"{name}={value}" for name, value in _attached(record).items())
-        return f"{super().format(record)} {attached}".rstrip()
+        return self._hide(f"{super().format(record)} {attached}".rstrip())
 
 
 def _attached(record: logging.LogRecord) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from shared.contracts import GeminiReading, MlReading, UnavailableReading
 from shared.errors import BrokerUnavailableError, LedgerUnavailableError, MediScanError, SetupError
 from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
-from shared.queue import publish
+from shared.queue import check, publish
+from shared.refusal import why_refused
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ def run(
     """
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
+    check(app)
     _beat_from(app, stage, ledger, announce)
     _give_back_when_child_dies(ledger, stage)
     node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
@@ -115,12 +117,14 @@ def run(
 
 
 def wait_for(ledger: Ledger, settings: Settings) -> None:
-    """Return once the ledger takes writes; SetupError after `startup_timeout_s`."""
+    """Return once the ledger takes writes; SetupError after `startup_timeout_s`, or at once where it refuses us."""
     give_up = time.monotonic() + settings.startup_timeout_s
     while True:
         try:
             return ledger.check_writable()
         except LedgerUnavailableError as error:
+            if refused := why_refused(error):
+                raise SetupError(f"the ledger at MEDISCAN_REDIS_URL {refused}") from error
             if time.monotonic() > give_up:
                 raise SetupError("the ledger at MEDISCAN_REDIS_URL does not answer") from error
             time.sleep(0.2)

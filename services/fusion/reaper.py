@@ -28,6 +28,7 @@ def run(app: Celery, settings: FusionSettings) -> None:
     """Reap until told to stop. SetupError if the ledger does not answer in time."""
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
+    queue.check(app)
     reaper = Reaper(app, settings, ledger, BlobStore.open(settings.blob_url))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

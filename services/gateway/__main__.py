@@ -6,6 +6,7 @@ from services.gateway.resources import Resources, open_resources
 from services.gateway.server import exit_cleanly_on_signals, serve
 from services.gateway.settings import GatewaySettings
 from shared.errors import BlobStoreUnavailableError, SetupError
+from shared.queue import check
 from shared.settings import load
 from shared.telemetry import configure
 from shared.worker import exit_on_setup_error, wait_for
@@ -24,6 +25,7 @@ def main() -> None:
 
 def _check(resources: Resources) -> None:
     wait_for(resources.ledger, resources.settings)
+    check(resources.queue)
     try:
         resources.blobs.check_writable()
     except BlobStoreUnavailableError as error:

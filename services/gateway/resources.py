@@ -11,9 +11,8 @@ from fastapi import Request
 
 from services.gateway.settings import GatewaySettings
 from shared.blob_store import BlobStore
-from shared.errors import SetupError
 from shared.ledger import Ledger
-from shared.queue import connection_errors, make_celery
+from shared.queue import make_celery
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,7 +48,7 @@ def open_resources(settings: GatewaySettings) -> Resources:
         settings=settings,
         ledger=Ledger.open(settings, patience_s=_LEDGER_PATIENCE_S),
         blobs=BlobStore.open(settings.blob_url),
-        queue=_queue(settings),
+        queue=make_celery(settings),
         threads=ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking"),
     )
 
@@ -59,14 +58,3 @@ def of(request: Request) -> Resources:
     found = request.app.state.resources
     assert isinstance(found, Resources)  # noqa: S101 - tells mypy; the factory puts it there
     return found
-
-
-def _queue(settings: GatewaySettings) -> Celery:
-    queue = make_celery(settings)
-    try:
-        connection_errors(queue)  # resolves the transport, which publishing would only do at the first job
-    except (LookupError, ImportError, ValueError) as error:
-        raise SetupError(
-            "MEDISCAN_BROKER_URL is not a URL of a broker we know (redis:// or amqp://)"
-        ) from error
-    return queue

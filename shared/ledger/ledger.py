@@ -145,9 +145,12 @@ class _Patience(Retry):
 
 def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
     """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
+    url = settings.redis_url.get_secret_value()
+    trusted = {"ssl_ca_certs": str(settings.redis_ca_file)} if settings.redis_ca_file else {}
     try:
         return redis.Redis.from_url(
-            settings.redis_url,
+            url,
+            **(trusted if url.startswith("rediss://") else {}),
             decode_responses=True,
             socket_timeout=5,
             socket_connect_timeout=2,

@@ -17,7 +17,8 @@ from shared.settings import Settings
 _HEAD = """# Settings
 
 Every setting is an environment variable with the prefix `MEDISCAN_`. A secret may also stand in a file of its
-name in lower case (for example `mediscan_gemini_api_key`) in the folder that `MEDISCAN_SECRETS_DIR` names.
+name in lower case (for example `mediscan_gemini_api_key`) in a folder that `MEDISCAN_SECRETS_DIR` names
+(several: joined with `:`).
 An unusable value stops start-up with one line that names the variable. Seconds where the name ends in `_s`.
 S3 credentials and endpoint come from the usual `AWS_` variables, which the storage library reads itself.
 
@@ -52,7 +53,9 @@ def _rows(cls: type[BaseSettings]) -> Iterator[str]:
 
 
 def _shown(default: Any) -> str:
-    if default is None or default == "" or isinstance(default, SecretStr):
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    if default is None or default == "":
         return "none"
     if default == SHIPPED_MODELS:
         return "`services/ml_worker/models`"

@@ -13,7 +13,6 @@ from starlette.types import Message
 
 from services.gateway.app import create_app
 from services.gateway.resources import open_resources
-from shared.errors import SetupError
 from tests.unit.gateway.forms import receiver, run, settings
 
 FORBIDDEN = (
@@ -108,8 +107,3 @@ def test_the_access_log_names_the_route_and_never_the_path(
         assert ask(app, "/Jane-Roe")[0] == 404
     assert [record.__dict__["route"] for record in caplog.records] == ["/v1/jobs/{job_id}", "(no route)"]
     assert "Jane" not in caplog.text
-
-
-def test_a_broker_of_an_unknown_kind_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="MEDISCAN_BROKER_URL"):
-        open_resources(settings(blob_url=f"file://{tmp_path}", broker_url="pigeon://post"))

@@ -3,6 +3,7 @@
 import pytest
 
 from shared import queue
+from shared.errors import SetupError
 from shared.names import Priority, Stage
 from shared.settings import Settings
 
@@ -67,3 +68,16 @@ def test_amqp_serves_the_higher_number_first_up_to_the_declared_maximum() -> Non
 
     assert priorities[Priority.STAT] > priorities[Priority.ROUTINE]
     assert {declared.max_priority for declared in app.amqp.queues.values()} == {priorities[Priority.STAT]}
+
+
+def test_a_broker_of_an_unknown_kind_stops_the_start() -> None:
+    with pytest.raises(SetupError, match="MEDISCAN_BROKER_URL is not a URL"):
+        queue.check(queue.make_celery(Settings(broker_url="pigeon://post")))
+
+
+def test_tls_is_verified_and_nothing_else_is_wrapped_in_it() -> None:
+    assert conf("broker_use_ssl") is False
+    assert conf("broker_use_ssl", "rediss://host/0") == {
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+    }

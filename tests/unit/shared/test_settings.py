@@ -122,3 +122,32 @@ def test_settings_do_not_change_after_start() -> None:
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_described(name: str) -> None:
     assert Settings.model_fields[name].description
+
+
+def test_passwords_are_in_no_repr_and_known_to_be_secret() -> None:
+    settings = Settings(redis_url="rediss://u:p%40ss@host/0", broker_url="amqp://u:other@host")
+    shown = f"{settings!r} {settings} {settings.model_dump()}"
+    assert not any(secret in shown for secret in ("p%40ss", "p@ss", "other"))
+    assert settings.secrets == {"p%40ss", "p@ss", "other"}
+
+
+def test_a_password_in_a_query_is_secret_too() -> None:
+    assert "hunter2" in Settings(redis_url="unix://u@/a.sock?password=hunter2").secrets
+
+
+def test_several_folders_of_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, setting, value in (("a", "redis_url", "redis://a/0"), ("b", "broker_url", "redis://b/0")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"mediscan_{setting}").write_text(value)
+    monkeypatch.setenv("MEDISCAN_SECRETS_DIR", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    settings = load(Settings)
+    assert settings.redis_url.get_secret_value() == "redis://a/0"
+    assert settings.broker_url.get_secret_value() == "redis://b/0"
+
+
+def test_a_ca_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEDISCAN_REDIS_CA_FILE", "")
+    assert load(Settings).redis_ca_file is None
+    monkeypatch.setenv("MEDISCAN_REDIS_CA_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(SetupError, match="MEDISCAN_REDIS_CA_FILE"):
+        load(Settings)

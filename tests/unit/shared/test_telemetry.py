@@ -15,8 +15,9 @@ from shared.telemetry import FIELDS, configure
 @pytest.fixture(autouse=True)
 def _own_root_logger() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, hook = root.handlers[:], root.level, sys.excepthook
     yield
+    sys.excepthook = hook
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -108,3 +109,21 @@ def test_auto_is_text_on_a_terminal(
     logging.getLogger().warning("gave up", extra={"job": "default/job_1"})
 
     assert capsys.readouterr().err.endswith(" fusion WARNING gave up job=default/job_1\n")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_secrets_are_struck_out_whoever_logs_them(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    configure(Settings(log_format=form, redis_url='redis://u:pass"w%C3%B6rd@host/0'), "fusion")
+    error = ValueError('cannot reach redis://u:pass"wörd@host')
+    logging.getLogger("library").error("lost %s", 'redis://u:pass"w%C3%B6rd@host/0', exc_info=error)
+    said = capsys.readouterr().err
+    assert said.count("***") == 2
+    assert "pass" not in said
+
+
+def test_an_uncaught_error_is_a_log_line_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json", redis_url="redis://u:hunter2@host/0"), "fusion")
+    sys.excepthook(ValueError, ValueError("hunter2 is refused"), None)
+    line = logged(capsys)
+    assert line["level"] == "critical"
+    assert "*** is refused" in line["exception"]

@@ -1,0 +1,169 @@
+"""Each service logs in to ledger and broker as a user of its own, with `deploy/valkey/*.acl`: enough, and no more."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from embedded.layout import SERVICES
+from tests.fake_gemini import FakeGemini
+from tests.support.cluster import ROOT
+from tests.support.images import scan
+from tests.support.secured import SecuredCluster, on_sockets
+from tests.support.waiting import wait_until
+
+_NO_PERMISSION = redis.exceptions.NoPermissionError
+
+_HARMFUL = (
+    "FLUSHALL",
+    "FLUSHDB",
+    "CONFIG GET maxmemory",
+    "CONFIG SET appendonly no",
+    "KEYS *",
+    "SCAN 0",
+    "ACL LIST",
+    "ACL SETUSER health +@all",
+    "CLIENT LIST",
+    "MONITOR",
+    "SHUTDOWN NOSAVE",
+    "SAVE",
+    "REPLICAOF 192.0.2.1 6379",
+    "MODULE LIST",
+    "SCRIPT FLUSH",
+    "EVAL return 0",
+    "DEL mediscan:due",
+    "SET planted 1",
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredCluster]:
+    credentials = tmp_path_factory.mktemp("credentials")
+    key = {"GEMINI_ENABLED": "true", "GEMINI_API_KEY": "test-key"}
+    with FakeGemini() as gemini, on_sockets(credentials, **key, GEMINI_BASE_URL=gemini.base_url) as running:
+        wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
+        yield running
+
+
+@contextmanager
+def nothing_refused(cluster: SecuredCluster) -> Iterator[None]:
+    """AssertionError if ledger or broker refused anybody anything in the meantime."""
+    with cluster.ledger.client() as ledger, cluster.broker.client() as broker:
+        ledger.acl_log_reset()
+        broker.acl_log_reset()
+        yield
+        assert [*ledger.acl_log(), *broker.acl_log()] == []
+
+
+def test_jobs_run_and_nobody_is_refused_anything(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        job = cluster.run(scan(), priority="stat")
+        assert job["state"] == "completed"
+        assert job["result"]["fallback"] is None
+        assert cluster.run(scan(), prior_job_id=job["id"])["state"] == "completed"
+        assert cluster.http.get("/v1/models").json()["models"]
+        assert cluster.http.post(f"/v1/jobs/{cluster.submit(scan())['id']}/cancel").status_code in {200, 409}
+        assert cluster.http.get("/readyz").json()["degraded"] == []
+
+
+def test_the_reaper_may_repair_a_lost_message_and_a_dead_worker(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        cluster.kill("ml_worker")
+        job = cluster.submit(scan())
+        with cluster.broker.client("ml_worker") as client:  # the message is lost
+            wait_until(lambda: client.brpop(["ml", "ml\x06\x169"], timeout=1), what="the message is taken")
+        cluster.start("ml_worker")
+        assert cluster.finished(job["id"], timeout_s=60)["state"] == "completed"
+
+
+@pytest.mark.parametrize("name", ["ml", "gemini", "fusion", "reaper"])
+def test_the_health_checks_have_what_they_need(cluster: SecuredCluster, name: str) -> None:
+    service = name if name in {"fusion", "reaper"} else f"{name}_worker"
+    wait_until(lambda: _ends_well(cluster, service, "shared.healthcheck", name), timeout_s=30)
+
+
+def test_an_operator_may_list_dead_letters(cluster: SecuredCluster) -> None:
+    assert _ends_well(cluster, "fusion", "services.fusion", "dead-letters")
+
+
+def _ends_well(cluster: SecuredCluster, service: str, *module: str) -> bool:
+    environment = {**cluster.environment(), **cluster.login(service)}
+    command = [sys.executable, "-m", *module]
+    return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("user", [*SERVICES, "operator"])
+@pytest.mark.parametrize("server", ["ledger", "broker"])
+def test_no_service_may_harm_or_search_a_server(cluster: SecuredCluster, server: str, user: str) -> None:
+    chosen = cluster.ledger if server == "ledger" else cluster.broker
+    with chosen.client(user) as client:
+        for command in _HARMFUL:
+            with pytest.raises(_NO_PERMISSION):
+                client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        ("gateway", "LRANGE ml 0 -1"),
+        ("gateway", "BRPOP ml 1"),
+        ("gateway", "LPUSH fusion x"),
+        ("ml_worker", "BRPOP gemini 1"),
+        ("gemini_worker", "BRPOP ml 1"),
+        ("fusion", "LPUSH ml x"),
+        ("reaper", "BRPOP fusion 1"),
+        ("operator", "LPUSH ml x"),
+    ],
+)
+def test_nobody_touches_a_queue_that_is_not_theirs(cluster: SecuredCluster, user: str, command: str) -> None:
+    with cluster.broker.client(user) as client, pytest.raises(_NO_PERMISSION):
+        client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        ("gateway", "ZADD mediscan:workers:ml 1 forged"),
+        ("gateway", "HSET mediscan:models default forged"),
+        ("gemini_worker", "ZADD mediscan:workers:ml 1 forged"),
+        ("gemini_worker", "HSET mediscan:models default forged"),
+        ("fusion", "HSET mediscan:models default forged"),
+        ("ml_worker", "HGETALL mediscan:bucket:somebody"),
+        ("operator", "HSET mediscan:counters probe 2"),
+    ],
+)
+def test_nobody_writes_what_others_answer_for(cluster: SecuredCluster, user: str, command: str) -> None:
+    with cluster.ledger.client(user) as client, pytest.raises(_NO_PERMISSION):
+        client.execute_command(*command.split())
+
+
+def test_without_a_password_a_ping_is_all(cluster: SecuredCluster) -> None:
+    path = str(cluster.ledger.socket)
+    with redis.Redis(unix_socket_path=path) as nobody, pytest.raises(redis.exceptions.AuthenticationError):
+        nobody.ping()
+    with redis.Redis.from_url(f"unix://health@{path}?password=any") as health:
+        assert health.ping()
+        with pytest.raises(_NO_PERMISSION):
+            health.get("mediscan:due")
+
+
+def test_the_passwords_survive_and_changed_rights_are_taken_over(tmp_path: Path) -> None:
+    script, rights, out = ROOT / "deploy/valkey/credentials", tmp_path / "rights", tmp_path / "out"
+    rights.mkdir()
+    for name in ("ledger.acl", "broker.acl"):
+        (rights / name).write_text((ROOT / "deploy/valkey" / name).read_text())
+    subprocess.run([script, rights, out], check=True)
+    before = (out / "gateway" / "mediscan_redis_url").read_text()
+    changed = (rights / "ledger.acl").read_text().replace("user gateway on", "user gateway on +llen")
+    (rights / "ledger.acl").write_text(changed)
+    subprocess.run([script, rights, out], check=True)
+    assert (out / "gateway" / "mediscan_redis_url").read_text() == before
+    assert "user gateway on +llen" in (out / "ledger" / "users.acl").read_text()
+    password = before.split(":")[2].split("@")[0]
+    assert len(password) == 48
+    assert password not in (out / "ledger" / "users.acl").read_text()
+    assert all(file.stat().st_mode & 0o077 == 0 for file in out.rglob("*"))
