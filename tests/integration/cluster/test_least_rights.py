@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from embedded.layout import SERVICES
-from tests.fake_gemini import FakeGemini
+from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
 from tests.support.images import scan
 from tests.support.secured import SecuredCluster, on_sockets
@@ -41,10 +41,24 @@ _HARMFUL = (
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredCluster]:
+def gemini() -> Iterator[FakeGemini]:
+    with FakeGemini() as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredCluster]:
     credentials = tmp_path_factory.mktemp("credentials")
-    key = {"GEMINI_ENABLED": "true", "GEMINI_API_KEY": "test-key"}
-    with FakeGemini() as gemini, on_sockets(credentials, **key, GEMINI_BASE_URL=gemini.base_url) as running:
+    settings = {
+        "GEMINI_ENABLED": "true",
+        "GEMINI_API_KEY": "test-key",
+        "GEMINI_BASE_URL": gemini.base_url,
+        "GEMINI_GRACE_S": "10",
+        "GEMINI_REQUESTS_PER_MINUTE": "1000",
+        "GEMINI_DAILY_BUDGET": "1000",
+        "GEMINI_CIRCUIT_COOLDOWN_S": "0.2",
+    }
+    with on_sockets(credentials, **settings) as running:
         wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
         yield running
 
@@ -78,6 +92,17 @@ def test_the_reaper_may_repair_a_lost_message_and_a_dead_worker(cluster: Secured
             wait_until(lambda: client.brpop(["ml", "ml\x06\x169"], timeout=1), what="the message is taken")
         cluster.start("ml_worker")
         assert cluster.finished(job["id"], timeout_s=60)["state"] == "completed"
+
+
+def test_the_gemini_workers_may_open_and_close_their_circuit(
+    cluster: SecuredCluster, gemini: FakeGemini
+) -> None:
+    with nothing_refused(cluster):
+        gemini.behave(Behaviour(Kind.BAD_KEY))  # opens it at once
+        assert cluster.run(scan())["result"]["fallback"] is not None
+        assert cluster.http.get("/readyz").is_success
+        gemini.behave(Behaviour())
+        wait_until(lambda: cluster.run(scan())["result"]["fallback"] is None, timeout_s=30)
 
 
 @pytest.mark.parametrize("name", ["ml", "gemini", "fusion", "reaper"])

@@ -19,6 +19,7 @@ def cluster(
     settings = {
         "GEMINI_ENABLED": "true",
         "GEMINI_API_KEY": _KEY,
+        "GEMINI_GRACE_S": "10",
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": str(request.param),
     }
@@ -31,7 +32,7 @@ def cluster(
 
 def test_no_log_holds_a_password_or_the_key(cluster: SecuredCluster) -> None:
     wait_until(lambda: cluster.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
-    assert cluster.run(scan())["result"]["fallback"]["reason"] == "request_rejected"
+    assert cluster.run(scan())["result"]["fallback"]["reason"] == "key_rejected"
     _survive_dead_servers(cluster)
     logs = cluster.logs()
     for name in ("gateway", "ml_worker", "gemini_worker", "fusion", "reaper"):
