@@ -54,6 +54,7 @@ def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "GEMINI_API_KEY": "test-key",
         "GEMINI_BASE_URL": gemini.base_url,
         "GEMINI_GRACE_S": "10",
+        "GEMINI_TIMEOUT_S": "8",
         "GEMINI_REQUESTS_PER_MINUTE": "1000",
         "GEMINI_DAILY_BUDGET": "1000",
         "GEMINI_CIRCUIT_COOLDOWN_S": "0.2",

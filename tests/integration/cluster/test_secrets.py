@@ -20,6 +20,7 @@ def cluster(
         "GEMINI_ENABLED": "true",
         "GEMINI_API_KEY": _KEY,
         "GEMINI_GRACE_S": "10",
+        "GEMINI_TIMEOUT_S": "8",
         "LOG_LEVEL": "DEBUG",
         "LOG_FORMAT": str(request.param),
     }
