@@ -5,7 +5,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
-CODE := services shared embedded tests
+CODE := services shared embedded mediscan tests
 
 .PHONY: help demo run check test e2e train evaluate dead-letters lock clean
 
@@ -22,7 +22,7 @@ check: $(VENV)/.test ## ruff, strict mypy, security lint
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
-	$(BIN)/bandit -q -c pyproject.toml -r services shared embedded
+	$(BIN)/bandit -q -c pyproject.toml -r services shared embedded mediscan
 
 test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
 	$(BIN)/python -m pytest $(ARGS)

@@ -106,7 +106,10 @@ def _missing(url: str) -> str:
         answer = httpx.get(f"{url}/readyz", timeout=5).json()
     except (httpx.HTTPError, ValueError):
         return "the gateway"
-    return ", ".join(answer["missing"] + answer["degraded"])
+    if answer["status"] == "ready":
+        return ""
+    # A gateway that takes keys does not tell a stranger which part.
+    return ", ".join(answer.get("missing", []) + answer.get("degraded", [])) or "the cluster"
 
 
 def _complaint(layout: Layout) -> str:

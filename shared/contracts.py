@@ -522,10 +522,15 @@ class Circuit(Message):
     retry_in_s: Annotated[float, Field(ge=0)] = 0
 
 
-class Readiness(Message):
-    """Whether work that is submitted now will be done."""
+class ReadyStatus(Message):
+    """Whether work that is submitted now will be done: all that a stranger is told."""
 
     status: Literal["ready", "degraded", "unavailable"]
+
+
+class Readiness(ReadyStatus):
+    """The same with the reasons, for a caller with the scope `admin`."""
+
     #: Parts without which no job can end well; any of them makes the gateway unready.
     missing: tuple[str, ...]
     #: Parts whose absence or failure costs second readings (Gemini) or rescues (the reaper), not every result.

@@ -6,6 +6,7 @@
     │   ├── TooLargeError              over a limit on bytes
     │   ├── UnauthenticatedError       no API key, or none that is valid
     │   ├── ForbiddenError             a valid key that may not do this
+    │   ├── BadKeyRequestError         an operator asks for an API key that cannot be made
     │   ├── NotFoundError              no such job, or not yours: the same answer
     │   └── ConflictError              the job's state does not allow it
     ├── ModelMissingError              a job names a model that the worker does not have; the job fails, no retry
@@ -75,6 +76,13 @@ class ForbiddenError(CallerError):
     code = "scope_missing"
     status = 403
     title = "This key may not do this"
+
+
+class BadKeyRequestError(CallerError):
+    """An API key cannot be made as it is asked for."""
+
+    code = "bad_key_request"
+    status = 422
 
 
 class NotFoundError(CallerError):

@@ -47,7 +47,12 @@ class Priority(StrEnum):
 
 #: The first digit keeps the time before the year 10,000, where dates end.
 _JOB_ID = re.compile(r"job_[0-9a-d][0-9a-f]{11}[0-9a-f]{20}")
-_TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+#: Begins with a letter or digit: so no tenant is called like one of the house's own folders.
+TENANT_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
+_TENANT = re.compile(TENANT_PATTERN)
+
+#: Folder of the blob store, beside those of the tenants: one object an API key.
+KEYS_FOLDER = "_keys"
 
 
 class JobRef(NamedTuple):
@@ -63,9 +68,14 @@ class JobRef(NamedTuple):
     def parse(cls, text: str) -> "JobRef":
         """Read `tenant/job_id`; ValueError when either half is malformed."""
         tenant, _, job_id = text.partition("/")
-        if not (_TENANT.fullmatch(tenant) and is_job_id(job_id)):
+        if not (is_tenant(tenant) and is_job_id(job_id)):
             raise ValueError("not a job reference")
         return cls(tenant, job_id)
+
+
+def is_tenant(text: str) -> bool:
+    """Whether `text` has the form of a tenant's name."""
+    return _TENANT.fullmatch(text) is not None
 
 
 def new_job_id() -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from shared.blob_store import BlobStore
 from shared.ledger import Ledger
-from shared.names import Blob, JobRef
+from shared.names import Blob, JobRef, is_tenant
 from shared.settings import Settings
 
 #: An upload may be this old before a missing job means that it has none.
@@ -25,7 +25,7 @@ def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -
     oldest_kept = _hour(now - settings.retention_s)
     orphan_hours = {_hour(now - _ORPHAN_AFTER_S - 3600 * back) for back in range(1, _ORPHAN_HOURS + 1)}
     removed = 0
-    for tenant in blobs.folders():
+    for tenant in filter(is_tenant, blobs.folders()):
         for hour in blobs.folders(tenant):
             if hour < oldest_kept:
                 removed += _delete(blobs, blobs.paths(f"{tenant}/{hour}"))

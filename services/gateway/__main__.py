@@ -1,6 +1,9 @@
 """`python -m services.gateway`: check the set-up, then serve."""
 
+import logging
+
 from services.gateway.app import create_app
+from services.gateway.key_store import KeyStore
 from services.gateway.listen import bind
 from services.gateway.resources import Resources, open_resources
 from services.gateway.server import exit_cleanly_on_signals, serve
@@ -10,6 +13,8 @@ from shared.queue import check
 from shared.settings import load
 from shared.telemetry import configure
 from shared.worker import exit_on_setup_error, wait_for
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -28,8 +33,11 @@ def _check(resources: Resources) -> None:
     check(resources.queue)
     try:
         resources.blobs.check_writable()
+        keyless = resources.settings.auth == "keys" and not KeyStore(resources.blobs).ids()
     except BlobStoreUnavailableError as error:
         raise SetupError("the image store at MEDISCAN_BLOB_URL cannot be written") from error
+    if keyless:
+        log.warning("there is no API key yet: `python -m mediscan keys create --tenant NAME` makes one")
 
 
 if __name__ == "__main__":

@@ -5,28 +5,25 @@ A route names the scope that it takes (`who: Reader`) and takes the tenant from 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from services.gateway import resources
-from shared.errors import ForbiddenError
+from services.gateway.api_keys import ApiKey, Scope, check, presented
+from services.gateway.key_ring import KeyRing
+from services.gateway.resources import Resources
+from shared.errors import ForbiddenError, MediScanError
+
+__all__ = ["OPEN", "AnyCaller", "Caller", "Reader", "Scope", "Submitter", "identify", "is_operator", "of"]
+
+#: Headers that may carry a key.
+_CREDENTIALS = {"authorization", "x-api-key"}
 
 #: `key_id` of whoever asks a gateway that takes no keys.
 OPEN = "open"
-
-
-class Scope(StrEnum):
-    """What a caller may do, each apart from the others."""
-
-    #: Submit jobs, and call off those of the tenant.
-    SUBMIT = "submit"
-    #: See jobs, results and heatmaps of the tenant.
-    READ = "read"
-    #: See what concerns the house and not a job: which parts of it are missing.
-    ADMIN = "admin"
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ class Caller:
 async def of(request: Request, scope: Scope | None) -> Caller:
     """The caller, who has `scope` if one is named; UnauthenticatedError (401) or ForbiddenError (403) otherwise."""
     who = await identify(request)
-    request.state.key = who.key_id  # for the access log
     if scope is not None and scope not in who.scopes:
         raise ForbiddenError(f"This key does not have the scope `{scope}`.")
     return who
@@ -53,8 +49,35 @@ async def of(request: Request, scope: Scope | None) -> Caller:
 
 async def identify(request: Request) -> Caller:
     """The caller, whatever he may do; UnauthenticatedError where nobody knows him."""
-    settings = resources.of(request).settings
-    return Caller(OPEN, settings.tenant, frozenset(Scope))
+    held = resources.of(request)
+    who = (
+        Caller(OPEN, held.settings.tenant, frozenset(Scope))
+        if held.keys is None
+        else await _key_holder(request, held, held.keys)
+    )
+    request.state.key = who.key_id  # for the access log
+    return who
+
+
+async def is_operator(request: Request) -> bool:
+    """Whether the caller may see what concerns the house. Never an error: a stranger is merely no operator."""
+    if resources.of(request).keys is not None and not _CREDENTIALS & set(request.headers):
+        return False
+    try:
+        await of(request, Scope.ADMIN)
+    except MediScanError:
+        return False
+    return True
+
+
+async def _key_holder(request: Request, held: Resources, keys: KeyRing) -> Caller:
+    token = presented(request.headers.getlist("authorization"), request.headers.getlist("x-api-key"))
+    stored = await keys.find(token.key_id, held.run)
+    return _as_caller(check(token, stored, datetime.now(UTC)))
+
+
+def _as_caller(key: ApiKey) -> Caller:
+    return Caller(key.id, key.tenant, key.scopes, key.rate_per_minute, key.daily_quota)
 
 
 # These only describe themselves in the OpenAPI document; `identify` reads the headers.

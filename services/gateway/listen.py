@@ -10,10 +10,10 @@ from shared.errors import SetupError
 
 def bind(settings: GatewaySettings) -> socket.socket:
     """A bound socket that does not accept yet; SetupError where the address is not allowed or not to be had."""
-    if not (settings.allow_remote or is_loopback(settings.host)):
+    if settings.auth == "open" and not is_loopback(settings.host):
         raise SetupError(
-            f"MEDISCAN_HOST={settings.host} is not loopback, and the gateway checks no caller yet; "
-            "set MEDISCAN_ALLOW_REMOTE=true if something in front of it does"
+            f"MEDISCAN_HOST={settings.host} is not loopback, so callers need keys: set MEDISCAN_AUTH=keys, "
+            "and make one with `python -m mediscan keys create --tenant NAME`"
         )
     bound = _socket(settings)
     try:

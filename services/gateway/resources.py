@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 from celery import Celery
 from fastapi import Request
 
+from services.gateway.key_ring import KeyRing
+from services.gateway.key_store import KeyStore
 from services.gateway.settings import GatewaySettings
 from shared.blob_store import BlobStore
 from shared.ledger import Ledger
@@ -30,6 +32,8 @@ class Resources:
     blobs: BlobStore
     queue: Celery
     threads: ThreadPoolExecutor
+    #: None where the gateway takes no keys.
+    keys: KeyRing | None
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""
@@ -44,12 +48,14 @@ class Resources:
 
 def open_resources(settings: GatewaySettings) -> Resources:
     """Open everything, connecting lazily; SetupError for a URL that cannot be used."""
+    blobs = BlobStore.open(settings.blob_url)
     return Resources(
         settings=settings,
         ledger=Ledger.open(settings, patience_s=_LEDGER_PATIENCE_S),
-        blobs=BlobStore.open(settings.blob_url),
+        blobs=blobs,
         queue=make_celery(settings),
         threads=ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking"),
+        keys=KeyRing(KeyStore(blobs), settings.key_cache_s) if settings.auth == "keys" else None,
     )
 
 

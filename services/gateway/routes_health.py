@@ -5,10 +5,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from services.gateway import resources
+from services.gateway.caller import is_operator
 from services.gateway.logic import RETRY_AFTER_S, Heartbeats, readiness
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
-from shared.contracts import Readiness
+from shared.contracts import Readiness, ReadyStatus
 from shared.errors import BlobStoreUnavailableError, LedgerUnavailableError
 
 router = APIRouter(tags=["health"], responses=PROBLEM_RESPONSES)
@@ -26,14 +27,20 @@ async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness}})
+@router.get(
+    "/readyz", response_model=Readiness | ReadyStatus, responses={503: {"model": Readiness | ReadyStatus}}
+)
 async def readyz(request: Request) -> Response:
-    """Whether ledger and blob store take writes and workers are alive (by heartbeat); 503 names what is missing."""
+    """Whether ledger and blob store take writes and workers are alive (by heartbeat); 503 where one is missing.
+
+    A caller with the scope `admin` is also told which.
+    """
     held = resources.of(request)
     found = await held.run(_look, held)
+    shown = found if await is_operator(request) else ReadyStatus(status=found.status)
     if not found.missing:
-        return _answer(found, 200)
-    return _answer(found, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        return _answer(shown, 200)
+    return _answer(shown, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
 
 def _look(held: Resources) -> Readiness:
@@ -58,7 +65,7 @@ def _blobs_writable(held: Resources) -> bool:
     return True
 
 
-def _answer(found: Readiness, status: int, headers: dict[str, str] | None = None) -> Response:
+def _answer(found: ReadyStatus, status: int, headers: dict[str, str] | None = None) -> Response:
     return Response(
         found.model_dump_json(),
         status_code=status,

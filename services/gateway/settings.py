@@ -1,8 +1,10 @@
 """The gateway's knobs, on top of the shared ones. No key lives here: the gateway never talks to Gemini."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from shared.names import DEFAULT_TENANT
+from shared.names import DEFAULT_TENANT, TENANT_PATTERN
 from shared.settings import Seconds, Settings
 
 _MIB = 1 << 20
@@ -13,13 +15,17 @@ class GatewaySettings(Settings):
 
     host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0: any free one.")
-    allow_remote: bool = Field(
-        default=False,
-        description="Listen on an address that is not loopback although the gateway checks no caller yet.",
+    auth: Literal["open", "keys"] = Field(
+        "open",
+        description="`keys`: every caller needs an API key. `open`: nobody does; on a loopback address only.",
+    )
+    key_cache_s: Seconds = Field(
+        5,
+        description="How long a gateway remembers an API key: how soon a revoked one is refused at the latest.",
     )
     tenant: str = Field(
         DEFAULT_TENANT,
-        pattern="^[a-z0-9][a-z0-9-]{0,62}$",
+        pattern=f"^{TENANT_PATTERN}$",
         description="Tenant of every job while the gateway takes no keys; a key has its own.",
     )
     gemini_enabled: bool = Field(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+import httpx
 import pytest
 
 from tests.e2e.stack import KEY, Stack, docker, inspect
@@ -47,6 +48,13 @@ def test_one_job_with_both_readings(stack: Stack) -> None:
     assert [voice["reader"] for voice in job["result"]["provenance"]] == ["ml", "gemini"]
     heatmap = stack.http.get(f"/v1/jobs/{job_id}/heatmap.png")
     assert heatmap.content.startswith(b"\x89PNG")
+
+
+def test_nobody_gets_in_without_a_key(stack: Stack) -> None:
+    base = str(stack.http.base_url)
+    assert httpx.get(f"{base}/v1/models").status_code == 401
+    assert httpx.post(f"{base}/v1/jobs", files={"image": ("scan", scan())}).status_code == 401
+    assert set(httpx.get(f"{base}/readyz").json()) == {"status"}
 
 
 def test_three_ml_workers_share_the_jobs(stack: Stack) -> None:

@@ -122,8 +122,8 @@ class Cluster:
         return self.folder / "blobs"
 
     def blob_files(self) -> list[Path]:
-        """Every stored object but the store's own probe."""
-        return [path for path in self.blobs.rglob("*") if path.is_file() and path.name != "probe"]
+        """Every stored object of a tenant."""
+        return [path for path in self.blobs.glob("[!_]*/**/*") if path.is_file()]
 
     def environment(self) -> Mapping[str, str]:
         """What the services find, on top of ours."""

@@ -7,7 +7,7 @@ import pytest
 from services.fusion.retention import sweep
 from shared.blob_store import BlobStore
 from shared.ledger import Ledger
-from shared.names import Blob, JobRef, blob_path
+from shared.names import KEYS_FOLDER, Blob, JobRef, blob_path
 from shared.settings import Settings
 from tests.integration.conftest import MakeLedger
 from tests.support.samples import new_job
@@ -46,6 +46,14 @@ def test_a_finished_job_within_the_retention_stays(ledger: Ledger, blobs: BlobSt
         for blob in Blob:
             blobs.put(blob_path(job_from(hours * _HOUR), blob), b"x")
     assert sweep(ledger, blobs, _SETTINGS, now=_NOW) == 0
+
+
+def test_what_is_the_houses_own_stays(ledger: Ledger, blobs: BlobStore) -> None:
+    own = [f"{KEYS_FOLDER}/0123456789ab.json", f"{KEYS_FOLDER}/2020010100/0123456789ab.json"]
+    for path in own:
+        blobs.put(path, b"x")
+    assert sweep(ledger, blobs, _SETTINGS, now=_NOW) == 0
+    assert blobs.paths(KEYS_FOLDER) == own
 
 
 def test_an_image_without_a_job_is_an_orphan(ledger: Ledger, blobs: BlobStore) -> None:

@@ -98,6 +98,8 @@ class House:
             server.reset()
         for file in self.files():
             file.unlink()
+        for folder in (self.folder / "blobs").glob("_*"):
+            shutil.rmtree(folder)
 
     # --- asking -------------------------------------------------------------------------------------------
 
@@ -124,9 +126,8 @@ class House:
         return self._log.read_text()
 
     def files(self) -> list[Path]:
-        """Every file in the blob store but the probe of the readiness check."""
-        found = (self.folder / "blobs").rglob("*")
-        return [path for path in found if path.is_file() and path.name != "probe"]
+        """Every file of a tenant in the blob store: not the probe of the readiness check, no key."""
+        return [path for path in (self.folder / "blobs").glob("[!_]*/**/*") if path.is_file()]
 
     def jobs(self) -> list[str]:
         """Every job key and due entry in the ledger."""

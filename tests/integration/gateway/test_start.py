@@ -12,7 +12,7 @@ from tests.integration.gateway.process import House, run_to_end
 @pytest.mark.parametrize(
     ("changed", "line"),
     [
-        ({"HOST": "0.0.0.0"}, "MEDISCAN_ALLOW_REMOTE"),
+        ({"HOST": "0.0.0.0"}, "python -m mediscan keys create"),
         ({"REDIS_URL": "unix:///nowhere/valkey.sock"}, "the ledger at MEDISCAN_REDIS_URL does not answer"),
         ({"REDIS_URL": "scroll://library"}, "MEDISCAN_REDIS_URL is not a Redis URL"),
         ({"BLOB_URL": "ftp://attic"}, "MEDISCAN_BLOB_URL must be"),
@@ -40,7 +40,8 @@ def test_a_taken_port_is_one_line_and_exit_status_1(house: House, tmp_path: Path
 
 
 def test_it_stops_cleanly_when_told_to() -> None:
-    with House(allow_remote=True, host="0.0.0.0") as house:
+    with House(auth="keys", host="0.0.0.0") as house:
+        assert "there is no API key yet" in house.log()
         house.process.send_signal(signal.SIGTERM)
         assert house.process.wait(timeout=10) == 0
         assert "Traceback" not in house.log()

@@ -3,7 +3,7 @@
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,9 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
     resources.close()
 
 
-def ask(app: FastAPI, path: str, method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
+def ask(
+    app: FastAPI, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[bytes, bytes], bytes]:
     """One request straight into the application: status, headers, body."""
     sent: list[Message] = []
 
@@ -45,7 +47,7 @@ def ask(app: FastAPI, path: str, method: str = "GET") -> tuple[int, dict[bytes, 
         "type": "http",
         "method": method,
         "path": path,
-        "headers": [],
+        "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
         "query_string": b"",
         "root_path": "",
     }

@@ -13,7 +13,7 @@ def test_loopback(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "scanner.example", ""])
-def test_anything_else_is_refused_while_there_are_no_keys(host: str) -> None:
+def test_anything_else_is_refused_while_the_gateway_takes_no_keys(host: str) -> None:
     assert not is_loopback(host)
-    with pytest.raises(SetupError, match="MEDISCAN_ALLOW_REMOTE"):
+    with pytest.raises(SetupError, match=r"MEDISCAN_AUTH=keys.*mediscan keys create"):
         bind(settings(host=host))

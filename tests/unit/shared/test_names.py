@@ -6,6 +6,8 @@ import time
 import pytest
 
 from shared.names import (
+    DEFAULT_TENANT,
+    KEYS_FOLDER,
     TASK_OF_STAGE,
     Blob,
     JobRef,
@@ -13,6 +15,7 @@ from shared.names import (
     Stage,
     blob_path,
     is_job_id,
+    is_tenant,
     job_hour,
     new_job_id,
 )
@@ -43,6 +46,11 @@ HOSTILE = (
     f"default/{_ID[:-1]}\N{ARABIC-INDIC DIGIT ONE}",
     f"default/job_ffffffffffff{'0' * 20}",
 )
+
+
+def test_no_tenant_is_called_like_a_folder_of_the_house() -> None:
+    assert not is_tenant(KEYS_FOLDER)
+    assert is_tenant(DEFAULT_TENANT)
 
 
 # --- job ids ----------------------------------------------------------------------------------------------
