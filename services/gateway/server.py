@@ -36,7 +36,8 @@ def serve(app: FastAPI, bound: socket.socket, settings: GatewaySettings) -> None
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies,
         ws="none",
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )

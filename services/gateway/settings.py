@@ -1,8 +1,9 @@
 """The gateway's knobs, on top of the shared ones. No key lives here: the gateway never talks to Gemini."""
 
+from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from shared.names import DEFAULT_TENANT, TENANT_PATTERN
 from shared.settings import Seconds, Settings
@@ -46,3 +47,31 @@ class GatewaySettings(Settings):
     shutdown_timeout_s: int = Field(
         10, ge=1, description="How long a stopping gateway lets running requests go on, in seconds."
     )
+    hsts_s: int = Field(
+        0,
+        ge=0,
+        description="How long browsers shall insist on HTTPS, where a proxy speaks it; 0: nothing is said.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description=(
+            "Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are believed, with commas "
+            "between; empty: nobody's."
+        ),
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, given: str) -> str:
+        for address in _split(given):
+            ip_network(address)  # ValueError says what is wrong with it
+        return given
+
+    @property
+    def proxies(self) -> list[str]:
+        """`trusted_proxies`, one by one."""
+        return _split(self.trusted_proxies)
+
+
+def _split(given: str) -> list[str]:
+    return [address for part in given.split(",") if (address := part.strip())]
