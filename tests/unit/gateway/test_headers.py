@@ -73,7 +73,9 @@ def test_https_is_insisted_on_where_told_to(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_api_needs_no_other_host_and_no_inline_script(app: FastAPI) -> None:
-    page = ask(app, "/docs")[2].decode()
+    _, headers, body = ask(app, "/docs")
+    assert b"script-src 'self'; style-src 'self'" in headers[b"content-security-policy"]
+    page = body.decode()
     assert "//" not in page
     assert re.findall(r"<script(?! src=)|<style|\son\w+=|style=", page) == []
     wanted = re.findall(r'(?:src|href)="([^"]+)"', page)
