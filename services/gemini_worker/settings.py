@@ -4,12 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from shared.settings import Seconds, Settings
+from shared.image.settings import DecodeSettings
+from shared.settings import Seconds
 
 ClientName = Literal["google-genai", "google-generativeai"]
 
 
-class GeminiWorkerSettings(Settings):
+class GeminiWorkerSettings(DecodeSettings):
     """Whether, how and for how long Gemini is asked."""
 
     gemini_api_key: SecretStr | None = Field(

@@ -12,6 +12,7 @@ from services.ml_worker.settings import MlWorkerSettings
 from services.ml_worker.views import average, views
 from shared.contracts import MlReading
 from shared.errors import ModelMissingError
+from shared.image.decoder import Decoder
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,11 @@ class Reader:
         self._installed = installed
         self._settings = settings
         self._open: dict[str, Model] = {}
+        self._decoder = Decoder(settings, max_pixels=settings.max_pixels, least_side=image.PREVIEW_SIDE)
 
     def warm_up(self) -> None:
         """Load the default model and run it once: the first inference takes ten times as long as the next."""
+        self._decoder.start()
         bundle = self._installed.bundles[self._installed.default]
         self._model(bundle).infer(image.preprocess(Image.new("L", (224, 224))))
 
@@ -44,7 +47,7 @@ class Reader:
         if bundle is None:
             raise ModelMissingError(f"The model {wish} is not installed at the ML worker.")
         watch = Stopwatch()
-        decoded = image.decode(data, max_pixels=self._settings.max_pixels)
+        decoded = self._decoder.decode(data)
         watch.lap("decode")
         outputs = self._outputs(bundle, decoded.pixels)
         watch.lap("infer")

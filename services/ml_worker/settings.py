@@ -5,13 +5,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.settings import Seconds, Settings
+from shared.image.settings import DecodeSettings
+from shared.settings import Seconds
 
 #: The bundles that come with the source.
 SHIPPED_MODELS = Path(__file__).parent / "models"
 
 
-class MlWorkerSettings(Settings):
+class MlWorkerSettings(DecodeSettings):
     """Shared knobs and those of the ML worker."""
 
     ml_concurrency: int = Field(

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.ml_worker.image import decode, preprocess
+from services.ml_worker.image import PREVIEW_SIDE, preprocess
 from services.ml_worker.training.data import Sample
 from shared.errors import ImageError
+from shared.image.decode import decode
 
 MAX_PIXELS = 30_000_000
 
@@ -53,7 +54,7 @@ def load(samples: Sequence[Sample]) -> Decoded:
 
 def grey(file: Path) -> Grey:
     """[224, 224]: one image as the network sees it, in 8 bits."""
-    decoded = decode(_png_or_jpeg(file.read_bytes()), max_pixels=MAX_PIXELS)
+    decoded = decode(_png_or_jpeg(file.read_bytes()), max_pixels=MAX_PIXELS, least_side=PREVIEW_SIDE)
     values = (preprocess(decoded.pixels)[0] * 255).round().astype(np.uint8)
     return np.asarray(Image.fromarray(values).convert("L"))
 

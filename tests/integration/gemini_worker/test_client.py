@@ -17,11 +17,12 @@ from PIL import Image, PngImagePlugin
 from services.gemini_worker.budget import read_with_budget
 from services.gemini_worker.client import build
 from services.gemini_worker.failure import ReadingFailedError
-from services.gemini_worker.image import prepare_image
+from services.gemini_worker.image import encode_bare
 from services.gemini_worker.logic import PROMPT, RESPONSE_SCHEMA, parse_answer
 from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
+from shared.image.decode import decode
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 
 PATIENT = "Erika Mustermann"
@@ -231,7 +232,7 @@ def test_no_patient_s_name_leaves_the_house(
     fake: FakeGemini, reader: SecondReader, settings: GeminiWorkerSettings, place: str, upload: bytes
 ) -> None:
     assert PATIENT.encode() in upload or place in ("PNG text", "PNG ICC")  # those two may be compressed
-    pixels = prepare_image(upload, max_side_px=64, max_pixels=10**6)
+    pixels = encode_bare(decode(upload, max_pixels=10**6, least_side=64).pixels, max_side_px=64)
     read_with_budget(reader, pixels, settings)
     left = fake.received_bytes()
     assert fake.received_images() == [pixels]

@@ -1,11 +1,13 @@
 """What the first and last bytes of an upload give away."""
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
 from shared.errors import BadUploadError
+from tests.support import bombs
 from tests.unit.gateway import images
 
 MAX_PIXELS = 30_000_000
@@ -48,6 +50,16 @@ def test_what_is_refused(file: bytes, status: int, code: str) -> None:
     with pytest.raises(BadUploadError) as refused:
         read_header(file, MAX_PIXELS)
     assert (refused.value.status, refused.value.code) == (status, code)
+
+
+@pytest.mark.parametrize("file", [bombs.png_of_chunks, bombs.jpeg_of_segments, bombs.jpeg_of_strays])
+def test_a_header_in_very_many_pieces_is_refused_before_pillow_takes_them_one_by_one(
+    file: Callable[[int], bytes],
+) -> None:
+    assert read_header(file(900), MAX_PIXELS).width == 48
+    with pytest.raises(BadUploadError, match="too many pieces") as refused:
+        read_header(file(1100), MAX_PIXELS)
+    assert refused.value.code == "image_header_damaged"
 
 
 def test_pixels_are_counted_up_to_the_limit() -> None:
