@@ -19,6 +19,9 @@ FIELDS = ("job", "key", "stage", "attempt", "code", "duration_ms", "status", "me
 #: Celery says of every message that it was received and that it succeeded: half of a worker's log, and no news.
 _TWO_LINES_A_MESSAGE = ("celery.worker.strategy", "celery.app.trace")
 
+#: Pillow writes every EXIF value it reads to its debug log; a patient's name may be one.
+_QUOTES_THE_IMAGE = "PIL"
+
 
 def configure(settings: Settings, service: str) -> None:
     """Send every log line of this process to standard error in the form the settings ask for."""
@@ -31,6 +34,7 @@ def configure(settings: Settings, service: str) -> None:
     root.setLevel(settings.log_level)
     for name in _TWO_LINES_A_MESSAGE:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    logging.getLogger(_QUOTES_THE_IMAGE).setLevel(logging.WARNING)
     # Python's own would write the error as it is.
     sys.excepthook = _log_uncaught
 
