@@ -7,7 +7,8 @@ if stage_state(stage) ~= 'pending' then return {} end
 -- Everything published before this message and still unclaimed was overtaken: the reaper's sign of a lost one.
 -- Only a message published once tells: of a repeated one we cannot know which copy this is.
 local lane, published = stage .. ':' .. J.priority, number(stage .. '.published_at')
-if not J[stage .. '.republished'] and published > tonumber(redis.call('HGET', KEY_WATERMARKS, lane) or '0') then
+local watermark = tonumber(redis.call('HGET', KEY_WATERMARKS, lane) or '0')
+if not J[stage .. '.republished'] and (published > watermark or watermark > NOW) then
   redis.call('HSET', KEY_WATERMARKS, lane, string.format('%.6f', published))
 end
 

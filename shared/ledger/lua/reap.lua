@@ -9,6 +9,7 @@ local publish = {}
 local function republish(stage)
   mark_published(stage)
   set(stage .. '.republished', '1')
+  set(stage .. '.look_every', 0)
   publish[#publish + 1] = stage
 end
 
@@ -16,17 +17,21 @@ local function is_lost(stage)
   local published = number(stage .. '.published_at')
   if published == 0 or EMPTY[stage] then return true end
   local watermark = tonumber(redis.call('HGET', KEY_WATERMARKS, stage .. ':' .. J.priority) or '0')
-  return published + KNOB.reorder_slack_s < watermark
+  -- One from the future was made before the clock was set back, and would make all that came since look lost.
+  return published + KNOB.reorder_slack_s < watermark and watermark <= NOW
 end
 
--- Unclaimed for a while. In a deep, healthy backlog that is no reason to publish again, only to look less often.
+-- Unclaimed for a while. In a deep, healthy backlog that is no reason to publish again, only to look less often:
+-- twice as long after each look, whatever the clock was set to meanwhile, and still several times before the deadline.
 local function look_at_pending(stage)
   if is_lost(stage) then
     count('republished:' .. stage)
     republish(stage)
   else
-    local age = NOW - number(stage .. '.published_at')
-    set(stage .. '.look_at', NOW + math.max(KNOB.republish_after_s, age))
+    local doubled = math.min(2 * number(stage .. '.look_every'), (number('deadline_at') - NOW) / 2)
+    local every = math.max(KNOB.republish_after_s, doubled)
+    set(stage .. '.look_every', every)
+    set(stage .. '.look_at', NOW + every)
   end
 end
 

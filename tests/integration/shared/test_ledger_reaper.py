@@ -159,6 +159,42 @@ def test_a_waiting_job_is_looked_at_less_and_less_often(make_jobs: MakeJobs) -> 
     assert pauses == pytest.approx([5, 10, 20, 40], abs=0.5)
 
 
+def test_a_step_of_the_clock_does_not_put_off_the_next_look(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    ref = jobs.create(gemini_skipped=SKIPPED)
+    unclaimed_for(jobs, ref, Stage.ML, seconds=300)  # published 5 s ago, and the clock was set forward since
+    before = jobs.now()
+
+    assert jobs.reap(ref) == []
+
+    assert jobs.due_at(ref) == pytest.approx(before + 5, abs=0.5)
+
+
+def test_a_waiting_job_is_looked_at_again_well_before_its_deadline(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    ref = jobs.create(gemini_skipped=SKIPPED)
+    jobs.redis.hset(Key.job(ref), mapping={"ml.look_every": 400, "deadline_at": jobs.now() + 100})
+    jobs.long_ago(ref, "ml.look_at")
+    before = jobs.now()
+
+    assert jobs.reap(ref) == []
+
+    assert jobs.due_at(ref) == pytest.approx(before + 50, abs=0.5)
+
+
+def test_after_the_clock_was_set_back_waiting_messages_do_not_look_lost(jobs: Jobs) -> None:
+    claimed, waiting, later = (pending(jobs, Stage.ML) for _ in range(3))
+    jobs.long_ago(claimed, "ml.published_at", seconds=-300)
+    jobs.claim(claimed, Stage.ML)
+    unclaimed_for(jobs, waiting, Stage.ML)
+
+    assert jobs.reap(waiting) == []
+
+    jobs.claim(later, Stage.ML)  # what is claimed now counts again
+    jobs.long_ago(waiting, "ml.look_at")
+    assert jobs.reap(waiting) == [Stage.ML]
+
+
 # --- dead workers -----------------------------------------------------------------------------------------
 
 
