@@ -6,8 +6,9 @@ Open one store per process and after any fork: obstore runs threads of its own.
 
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from obstore.store import LocalStore, S3Store
 from shared.errors import BlobMissingError, BlobStoreUnavailableError, SetupError
 
 _PROBE = "probe"
+#: What obstore calls a local file until it is whole.
+_STAGED = re.compile(r"#\d+$")
 
 
 class BlobStore:
@@ -109,9 +112,49 @@ class BlobStore:
         with _converted():
             return [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
 
+    def drop_half_written(self, prefix: str) -> int:
+        """Delete what writers that died left unfinished under `prefix`; how many. Nothing may be written there now.
+
+        In a local folder only: what S3 holds of an unfinished upload is removed by a rule of the bucket.
+        """
+        if self._root is None:
+            return 0
+        with _converted():
+            # obstore writes to `name#1` and renames; it lists and deletes no such file itself.
+            found = [path for path in (self._root / prefix).glob("*") if _STAGED.search(path.name)]
+            for path in found:
+                path.unlink(missing_ok=True)
+        return len(found)
+
+    def drop_folder(self, prefix: str) -> None:
+        """Remove the folder `prefix` if it is there and empty. S3 has no folders."""
+        if self._root is None:
+            return
+        folder = self._root / prefix
+        with _converted(), suppress(FileNotFoundError):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
     def check_writable(self) -> None:
         """BlobStoreUnavailableError unless a write goes through."""
         self.put(_PROBE, b"ok")
+
+    def is_writable(self) -> bool:
+        """Whether a write goes through."""
+        try:
+            self.check_writable()
+        except BlobStoreUnavailableError:
+            return False
+        return True
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            with _converted():
+                obstore.head(self._store, path)
+        except BlobMissingError:
+            return False
+        return True
 
     def _sync(self, path: str) -> None:
         if self._root is None:

@@ -88,10 +88,14 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
+def job_seconds(job_id: str) -> float:
+    """When a job id was made, by the gateway's clock (Unix seconds)."""
+    return int(job_id[4:16], 16) / 1000
+
+
 def job_hour(job_id: str) -> str:
     """The UTC hour a job id was made in, `YYYYMMDDHH`: the folder of its blobs, so old ones go together."""
-    seconds = int(job_id[4:16], 16) / 1000
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y%m%d%H")
+    return datetime.fromtimestamp(job_seconds(job_id), tz=UTC).strftime("%Y%m%d%H")
 
 
 class Blob(StrEnum):
@@ -103,6 +107,10 @@ class Blob(StrEnum):
     PREVIEW = "preview.jpg"
     #: The finished job as one JSON object: the result that outlives Redis.
     RECORD = "json"
+
+
+#: Beside the tenants' folders: the identity of the ledger that this blob store was filled under.
+LEDGER_IDENTITY = "ledger-identity"
 
 
 def blob_path(ref: JobRef, blob: Blob) -> str:
@@ -117,6 +125,8 @@ class Key:
     DUE = "mediscan:due"
     #: Sorted set of dead-lettered job refs by the time they were given up.
     DEAD = "mediscan:dead"
+    #: Made with the ledger and kept in the blob store too: an emptied ledger has none.
+    IDENTITY = "mediscan:identity"
     #: Hash of counters that operators read: rescues, late readings, refusals.
     COUNTERS = "mediscan:counters"
     #: Hash `stage:priority` -> newest publication among claimed messages; older unclaimed ones were lost.

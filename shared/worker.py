@@ -16,7 +16,13 @@ from celery.signals import task_failure
 
 from shared.blob_store import BlobStore
 from shared.contracts import GeminiReading, MlReading, UnavailableReading
-from shared.errors import BrokerUnavailableError, LedgerUnavailableError, MediScanError, SetupError
+from shared.errors import (
+    BlobStoreUnavailableError,
+    BrokerUnavailableError,
+    LedgerUnavailableError,
+    MediScanError,
+    SetupError,
+)
 from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
 from shared.queue import check, publish
@@ -57,6 +63,8 @@ def work_on(
 ) -> None:
     """Claim a stage and do `work`; on an unexpected error give it back, so that it is tried again or buried.
 
+    An absence of the blob store buries nothing: the stage is tried again until the store is back or the job expires.
+
     delivery: the Celery task id. It is the claim's token, so the parent process can give back what its child
     died holding.
     """
@@ -72,7 +80,10 @@ def work_on(
         )  # the lease runs out and the reaper repeats it
     except Exception as error:
         log.exception("%s failed", stage, extra=_about(claim))
-        ledger.release(claim, _public(error))
+        if isinstance(error, BlobStoreUnavailableError) and not resources.blobs.is_writable():
+            ledger.put_off(claim)  # the store is away for all jobs: this one is not poison
+        else:
+            ledger.release(claim, _public(error))
 
 
 def settle(

@@ -20,6 +20,8 @@ def lines(ledger: Ledger, blobs: BlobStore) -> Iterator[str]:
 
 def _why(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> str:
     job = _job(ref, ledger, blobs)
+    if job is None and blobs.exists(blob_path(ref, Blob.IMAGE)):
+        return "lost with the ledger: only its image is left, until the sweep for orphans"
     if job is None or job.error is None:
         return "no longer stored"
     return f"{job.error.code}: {job.error.detail}"

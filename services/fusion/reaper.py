@@ -12,6 +12,7 @@ import time
 from celery import Celery
 
 from services.fusion.archive import archive
+from services.fusion.lost import LedgerWatch
 from services.fusion.retention import sweep
 from services.fusion.settings import FusionSettings
 from shared import queue
@@ -46,6 +47,7 @@ class Reaper:
         self._settings = settings
         self._ledger = ledger
         self._blobs = blobs
+        self._watch = LedgerWatch(ledger, blobs, settings)
         self._next_sweep = 0.0
 
     def look(self) -> bool:
@@ -53,6 +55,7 @@ class Reaper:
         try:
             self._ledger.reaper_beat()
             found = self._reap()
+            self._watch.look()
             self._sweep_in_time()
         except MediScanError as error:
             log.warning("reaper: %s", error.detail, extra={"code": error.code})

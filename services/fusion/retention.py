@@ -5,7 +5,6 @@ millions of finished jobs: a folder older than the retention goes as a whole. An
 upload never became a job: the gateway died in between. It is known by having no record and no ledger entry.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from shared.blob_store import BlobStore
@@ -27,21 +26,26 @@ def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -
     removed = 0
     for tenant in filter(is_tenant, blobs.folders()):
         for hour in blobs.folders(tenant):
+            folder = f"{tenant}/{hour}"
             if hour < oldest_kept:
-                removed += _delete(blobs, blobs.paths(f"{tenant}/{hour}"))
+                removed += _delete(blobs, blobs.paths(folder)) + blobs.drop_half_written(folder)
+                blobs.drop_folder(folder)
             elif hour in orphan_hours:
-                removed += _delete(blobs, _orphans(ledger, blobs.paths(f"{tenant}/{hour}"), tenant))
+                found = orphans(ledger, blobs, tenant, hour)
+                removed += _delete(blobs, [path for own in found.values() for path in own])
+                removed += blobs.drop_half_written(folder)
     return removed
 
 
-def _orphans(ledger: Ledger, paths: Iterable[str], tenant: str) -> list[str]:
+def orphans(ledger: Ledger, blobs: BlobStore, tenant: str, hour: str) -> dict[JobRef, list[str]]:
+    """The objects in this hour's folder by job, of those jobs that have neither a record nor a ledger entry."""
     by_job: dict[JobRef, list[str]] = {}
-    for path in paths:
+    for path in blobs.paths(f"{tenant}/{hour}"):
         job_id = path.rsplit("/", 1)[-1].split(".", 1)[0]
         by_job.setdefault(JobRef(tenant, job_id), []).append(path)
     unrecorded = [ref for ref, own in by_job.items() if not any(p.endswith(f".{Blob.RECORD}") for p in own)]
     known = ledger.holds(unrecorded)
-    return [path for ref in unrecorded if ref not in known for path in by_job[ref]]
+    return {ref: by_job[ref] for ref in unrecorded if ref not in known}
 
 
 def _delete(blobs: BlobStore, paths: list[str]) -> int:

@@ -10,7 +10,7 @@ from services.gateway.logic import RETRY_AFTER_S, Heartbeats, readiness
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
 from shared.contracts import Readiness, ReadyStatus
-from shared.errors import BlobStoreUnavailableError, LedgerUnavailableError
+from shared.errors import LedgerUnavailableError
 
 router = APIRouter(tags=["health"], responses=PROBLEM_RESPONSES)
 
@@ -45,7 +45,7 @@ async def readyz(request: Request) -> Response:
 
 def _look(held: Resources) -> Readiness:
     return readiness(
-        _heard(held), blobs_writable=_blobs_writable(held), gemini_enabled=held.settings.gemini_enabled
+        _heard(held), blobs_writable=held.blobs.is_writable(), gemini_enabled=held.settings.gemini_enabled
     )
 
 
@@ -55,14 +55,6 @@ def _heard(held: Resources) -> Heartbeats | None:
         return Heartbeats(held.ledger.alive(), held.ledger.reaper_alive(), held.ledger.gemini_circuit())
     except LedgerUnavailableError:
         return None
-
-
-def _blobs_writable(held: Resources) -> bool:
-    try:
-        held.blobs.check_writable()
-    except BlobStoreUnavailableError:
-        return False
-    return True
 
 
 def _answer(found: ReadyStatus, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -37,7 +37,18 @@ from shared.names import JobRef, Key, Priority, Stage
 from shared.redis_errors import AWAY, converted
 from shared.settings import Settings
 
-_SCRIPTS = ("create", "claim", "settle", "release", "fail", "complete", "cancel", "archived", "reap")
+_SCRIPTS = (
+    "create",
+    "claim",
+    "settle",
+    "release",
+    "put_off",
+    "fail",
+    "complete",
+    "cancel",
+    "archived",
+    "reap",
+)
 
 #: The field of the hash of models that is none.
 _DEFAULT = "default"
@@ -218,6 +229,10 @@ class Ledger:
         internal = UnavailableReason.INTERNAL_ERROR
         return Released(self._run_claimed("release", claim, internal, detail))
 
+    def put_off(self, claim: Claim) -> Released:
+        """`release` where nobody is to blame, such as while the blob store is away: the delivery does not count."""
+        return Released(self._run_claimed("put_off", claim))
+
     def release_lost(self, ref: JobRef, stage: Stage, token: str) -> Released:
         """`release` for the parent of a child that died or hung: it knows the token and nothing else."""
         detail = "The worker died or hung each time this was tried."
@@ -259,6 +274,26 @@ class Ledger:
         """
         flags = [str(int(stage in group)) for group in (empty, deserted) for stage in Stage]
         return [action for ref in refs for action in _actions(ref, self._run("reap", ref, *flags))]
+
+    def identity(self) -> str | None:
+        """What tells this ledger from an emptied or another one; None before `adopt_identity`."""
+        with converted():
+            return cast(str | None, self._redis.get(Key.IDENTITY))
+
+    def adopt_identity(self, identity: str) -> str:
+        """Give the ledger this identity, unless it has one; the one that it then has."""
+        with converted():
+            self._redis.set(Key.IDENTITY, identity, nx=True)
+        return self.identity() or identity
+
+    def note_lost(self, refs: Sequence[JobRef]) -> None:
+        """List jobs of which nothing but the image is left among the dead letters."""
+        if not refs:
+            return
+        with converted():
+            seconds, _ = self._redis.time()
+            self._redis.zadd(Key.DEAD, {str(ref): seconds for ref in refs})
+            self._redis.hincrby(Key.COUNTERS, "lost", len(refs))
 
     def holds(self, refs: Sequence[JobRef]) -> set[JobRef]:
         """Those of `refs` that Redis still knows."""

@@ -72,3 +72,31 @@ def test_an_image_of_a_live_job_is_none(ledger: Ledger, blobs: BlobStore) -> Non
 def test_a_fresh_upload_is_not_yet_an_orphan(ledger: Ledger, blobs: BlobStore) -> None:
     blobs.put(blob_path(job_from(60), Blob.IMAGE), b"x")
     assert sweep(ledger, blobs, _SETTINGS, now=_NOW) == 0
+
+
+@pytest.mark.parametrize("hours", [2, 50])
+def test_what_a_dying_gateway_left_half_written_goes(
+    ledger: Ledger, blobs: BlobStore, tmp_path: Path, hours: int
+) -> None:
+    path = blob_path(job_from(hours * _HOUR), Blob.IMAGE)
+    blobs.put(path, b"x")
+    blobs.delete(path)
+    half_written = tmp_path / f"{path}#1"  # as obstore names a file until it is whole
+    half_written.write_bytes(b"half")
+    assert sweep(ledger, blobs, _SETTINGS, now=_NOW) == 1
+    assert not half_written.exists()
+
+
+def test_what_is_being_written_now_is_left_alone(ledger: Ledger, blobs: BlobStore, tmp_path: Path) -> None:
+    path = blob_path(job_from(60), Blob.IMAGE)
+    blobs.put(path, b"x")
+    half_written = tmp_path / f"{path}#1"
+    half_written.write_bytes(b"half")
+    assert sweep(ledger, blobs, _SETTINGS, now=_NOW) == 0
+    assert half_written.exists()
+
+
+def test_the_folder_of_an_expired_hour_goes_too(ledger: Ledger, blobs: BlobStore) -> None:
+    blobs.put(blob_path(job_from(50 * _HOUR), Blob.IMAGE), b"x")
+    sweep(ledger, blobs, _SETTINGS, now=_NOW)
+    assert blobs.folders("default") == []
