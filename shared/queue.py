@@ -5,6 +5,8 @@ A message says "look at this job" and nothing else; losing or repeating one cost
 bookkeeping of unacknowledged messages on Redis is off.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import celery
@@ -87,27 +89,22 @@ def _queues() -> list[Queue]:
 
 def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
     """Tell the stage's workers to look at a job; BrokerUnavailableError when that fails (the reaper repeats it)."""
-    try:
+    with _converted(app):
         app.send_task(
             TASK_OF_STAGE[stage],
             args=(str(ref),),
             queue=stage,
             priority=_priorities(app)[priority],
         )
-    except (OperationalError, celery.exceptions.CeleryError, OSError) as error:
-        raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
 
 
 def depth(app: Celery, stage: Stage) -> int:
     """Messages waiting in a stage's queue, also 0 before its first; BrokerUnavailableError without a broker."""
-    try:
-        with app.connection_for_read() as connection:
-            connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
-            # Declared as the workers do and not passively: on Redis an empty queue does not exist.
-            declared = app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
-            return int(declared.message_count)
-    except connection_errors(app) as error:
-        raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
+    with _converted(app), app.connection_for_read() as connection:
+        connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
+        # Declared as the workers do and not passively: on Redis an empty queue does not exist.
+        declared = app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
+        return int(declared.message_count)
 
 
 def check(app: Celery) -> None:
@@ -132,6 +129,15 @@ def connection_errors(app: Celery) -> tuple[type[BaseException], ...]:
     """What this broker's client raises when the broker is away."""
     connection = app.connection_for_read()
     return (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors)
+
+
+@contextmanager
+def _converted(app: Celery) -> Iterator[None]:
+    try:
+        yield
+    # kombu forgets the connection of a channel that broke under it and then asks that channel for it.
+    except (AttributeError, celery.exceptions.CeleryError, *connection_errors(app)) as error:
+        raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
 
 
 def _priorities(app: Celery) -> dict[Priority, int]:

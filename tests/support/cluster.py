@@ -84,9 +84,13 @@ class Cluster:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
 
+    def pid(self, name: str) -> int:
+        """Of the service's main process, which leads a process group of its own."""
+        return self._processes[name].pid
+
     def children(self, name: str) -> list[int]:
         """Process ids of the service's children."""
-        pid = self._processes[name].pid
+        pid = self.pid(name)
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def wait_ready(self) -> None:

@@ -1,6 +1,8 @@
 """A Valkey of our own that tests may flush, kill and restart: never the developer's, and on no port."""
 
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -41,6 +43,10 @@ class Server:
         """Of the running server process."""
         assert self._process is not None, "the server is not running"
         return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the server process a signal, such as SIGSTOP."""
+        os.kill(self.pid, number)
 
     def client(self) -> "redis.Redis":
         """A plain client that neither retries nor waits: what a test looks at the server with."""

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared import queue
 from shared.errors import BrokerUnavailableError
 from shared.names import TASK_OF_STAGE, JobRef, Priority, Stage
 from shared.settings import Settings
+from tests.chaos.proxy import Proxy
 from tests.support.samples import new_ref
 from tests.support.valkey import Server
 
@@ -163,3 +165,34 @@ def test_a_broker_out_of_memory_is_unavailable(app: Celery, valkey: Server) -> N
 
     with pytest.raises(BrokerUnavailableError):
         queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+
+
+# --- full, or cut off in the middle -----------------------------------------------------------------------
+
+
+def test_a_broker_that_comes_back_full_is_unavailable_until_there_is_room(
+    app: Celery, valkey: Server
+) -> None:
+    queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+    valkey.restart(kill=True)
+    with valkey.client() as client:
+        client.config_set("maxmemory", 1)
+        for _ in range(5):
+            with pytest.raises(BrokerUnavailableError):
+                queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+        client.config_set("maxmemory", 0)
+    queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+    assert queue.depth(app, Stage.ML) >= 1
+
+
+def test_a_broker_that_loses_answers_is_unavailable_until_it_loses_none(valkey: Server) -> None:
+    with Proxy(valkey.socket) as wire, contextmanager(make_app)(f"redis+socket://{wire.socket}") as app:
+        for lost_answers in (0.5, 1.0, 0.0):
+            wire.lost_answers = lost_answers
+            for _ in range(10):
+                with suppress(BrokerUnavailableError):
+                    queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+                with suppress(BrokerUnavailableError):
+                    queue.depth(app, Stage.ML)
+        queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
+        assert queue.depth(app, Stage.ML) > 0
