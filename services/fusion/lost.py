@@ -15,7 +15,7 @@ from services.fusion.retention import orphans
 from shared.blob_store import BlobStore
 from shared.errors import BlobMissingError
 from shared.ledger import Ledger
-from shared.names import LEDGER_IDENTITY, JobRef, job_seconds
+from shared.names import LEDGER_IDENTITY, JobRef, is_tenant, job_seconds
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def find_lost(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: floa
     oldest_hour = datetime.fromtimestamp(oldest, tz=UTC).strftime("%Y%m%d%H")
     return [
         ref
-        for tenant in blobs.folders()
+        for tenant in filter(is_tenant, blobs.folders())
         for hour in blobs.folders(tenant)
         if hour >= oldest_hour
         for ref in orphans(ledger, blobs, tenant, hour)

@@ -6,6 +6,7 @@ import pytest
 
 from shared.contracts import JobError, UnavailableReading, UnavailableReason
 from shared.job_state import TERMINAL, JobState, StageState
+from shared.ledger import Released
 from shared.names import JobRef, Key, Priority, Stage
 from tests.support.jobs import EVERY_STAGE, Jobs
 from tests.support.samples import RATE_LIMITED, SKIPPED, fused_result, new_ref
@@ -413,3 +414,28 @@ def test_two_reapers_over_the_same_list_do_each_thing_once(make_jobs: MakeJobs) 
         (finished, None),
     }
     assert second == []
+
+
+# --- nobody to blame --------------------------------------------------------------------------------------
+
+
+def test_a_stage_put_off_comes_back_as_often_as_it_takes(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(max_deliveries=2)
+    ref = jobs.create(gemini_skipped=SKIPPED)
+
+    for _ in range(5):
+        assert jobs.ledger.put_off(jobs.claim(ref, Stage.ML)) is Released.RELEASED
+        assert jobs.reap(ref) == []  # not before a pause
+        jobs.long_ago(ref, "ml.look_at")
+        assert jobs.reap(ref) == [Stage.ML]
+
+    assert jobs.claim(ref, Stage.ML).job.stages[Stage.ML].deliveries == 1
+    assert jobs.ledger.counters()["put_off:ml"] == 5
+
+
+def test_a_stage_that_is_no_longer_held_is_not_put_off(jobs: Jobs) -> None:
+    ref = jobs.create()
+    claim = jobs.claim(ref, Stage.ML)
+    jobs.ledger.cancel(ref)
+
+    assert jobs.ledger.put_off(claim) is Released.LATE
