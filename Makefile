@@ -5,9 +5,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
-CODE := services shared embedded mediscan tests
+CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test e2e train evaluate dead-letters lock clean
+.PHONY: help demo run check test e2e outage train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -30,6 +30,9 @@ test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
 
 e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it and through a killed worker
 	$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+outage: $(VENV)/.test ## The pace of ML readings with Gemini down against Gemini well, in turns (ARGS="--kind overloaded")
+	$(BIN)/python -m benchmarks.gemini_outage $(ARGS)
 
 train: $(VENV)/.test ## Train a model bundle, or say why it must not ship: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
 	$(BIN)/python -m services.ml_worker.training.train --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(OUT)" $(ARGS)

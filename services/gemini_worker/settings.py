@@ -53,7 +53,7 @@ class GeminiWorkerSettings(DecodeSettings):
         0, description="Requests to Gemini a UTC day, of all workers together, retries included. 0: no limit."
     )
     gemini_circuit_window_s: Seconds = Field(
-        60, description="Calls of this last while decide whether Gemini counts as failing, for all workers."
+        30, description="Calls of this last while decide whether Gemini counts as failing, for all workers."
     )
     gemini_circuit_min_calls: Annotated[int, Field(ge=1)] = Field(
         10, description="Fewer calls than this within the window say nothing about Gemini."

@@ -26,6 +26,10 @@ from shared.worker import Resources, settle, work_on
 #: How long circuit and limits ride out an absent Redis; it is the reading's time that passes.
 _PATIENCE_S = 2.0
 
+#: The share of a reading's time that no decoding and no limit of ours may use up: a slow answer to a call that began
+#: late would be taken for a failing Gemini.
+_CALL_SHARE = 0.5
+
 _NO_KEY = UnavailableReading(
     reason=UnavailableReason.NOT_CONFIGURED,
     detail="This Gemini worker has no key.",
@@ -64,8 +68,7 @@ class Asker:
     def _ask(self, reader: SecondReader, data: bytes) -> GeminiReading:
         knobs = self._settings
         start = time.perf_counter()
-        # With less than half of the budget left a slow answer would be taken for a failing Gemini.
-        bare = self._decoder.prepare(data, timeout_s=knobs.gemini_timeout_s / 2)
+        bare = self._decoder.prepare(data, timeout_s=knobs.gemini_timeout_s * (1 - _CALL_SHARE))
         prepared = time.perf_counter()
         answer = logic.parse_answer(read_with_budget(reader, bare, knobs, spent_s=prepared - start))
         done = time.perf_counter()
@@ -79,7 +82,8 @@ class Asker:
 def _guarded(settings: GeminiWorkerSettings) -> SecondReader:
     redis = connect(settings, patience_s=_PATIENCE_S)
     limit = RequestLimit(TokenBuckets(redis), settings)
-    return GuardedReader(build(settings), CircuitBreaker(redis, settings), limit)
+    call_s = settings.gemini_timeout_s * _CALL_SHARE
+    return GuardedReader(build(settings), CircuitBreaker(redis, settings), limit, call_s=call_s)
 
 
 def _read(resources: Resources, asker: Asker, claim: Claim) -> None:

@@ -57,11 +57,11 @@ class Cluster:
         self._settings[name] = value
 
     def start(self, name: str) -> None:
-        """Start a service, which must not be running."""
+        """Start a service, which must not be running; `service@2` is another process of the same."""
         assert not self.is_running(name), f"{name} is running"
         with self.log(name).open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *SERVICES[name]],
+                [sys.executable, "-m", *SERVICES[name.partition("@")[0]]],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from shared.circuit_state import CIRCUIT_TRANSITIONS
+from shared.contracts import CircuitState, UnavailableReason
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, JobState
 from tests.support import settings_page
 
 ROOT = Path(__file__).parents[3]
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+GEMINI = (ROOT / "docs/gemini.md").read_text()
 
 #: Pages whose paths and links must exist.
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -29,6 +32,20 @@ def test_job_diagram_starts_and_ends_where_jobs_do() -> None:
     assert re.findall(r"\[\*\] --> (\w+)", text) == [JobState.QUEUED]
     ends = {state.value for state, after in JOB_TRANSITIONS.items() if not after}
     assert set(re.findall(r"(\w+) --> \[\*\]", text)) == ends
+
+
+def test_circuit_diagram_is_the_table_of_transitions() -> None:
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+)$", diagram("circuit", GEMINI), re.MULTILINE))
+    assert drawn == {(state.value, to.value) for state, after in CIRCUIT_TRANSITIONS.items() for to in after}
+    assert re.findall(r"\[\*\] --> (\w+)", diagram("circuit", GEMINI)) == [CircuitState.CLOSED]
+
+
+def test_every_reason_for_no_second_reading_is_explained() -> None:
+    table = GEMINI[GEMINI.index("## Why there is no second reading") :]
+    explained = {
+        reason for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for reason in row.split("`")
+    }
+    assert set(UnavailableReason) - {UnavailableReason.MODEL_NOT_INSTALLED} <= explained
 
 
 def test_stage_diagram_is_the_table_of_transitions() -> None:
@@ -56,10 +73,8 @@ def test_make_targets_named_in_the_text_exist() -> None:
     assert named <= targets
 
 
-def diagram(name: str) -> str:
+def diagram(name: str, page: str = ARCHITECTURE) -> str:
     """The Mermaid state diagram under the heading `name`."""
-    found = re.search(
-        rf"<!-- {name} states -->\n```mermaid\nstateDiagram-v2\n(.*?)```", ARCHITECTURE, re.DOTALL
-    )
+    found = re.search(rf"<!-- {name} states -->\n```mermaid\nstateDiagram-v2\n(.*?)```", page, re.DOTALL)
     assert found, f"no diagram of {name} states"
     return found.group(1)

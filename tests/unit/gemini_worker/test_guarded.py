@@ -35,7 +35,7 @@ class Diary:
         self.said.append(failure)
 
     def take(self, *, patience_s: float) -> None:
-        assert patience_s == 5
+        assert patience_s == 7
         self._note("take")
 
     def read(self, image: bytes, *, timeout_s: float) -> str:
@@ -45,7 +45,7 @@ class Diary:
 
 
 def read(diary: Diary) -> str:
-    guarded = GuardedReader(diary, cast(CircuitBreaker, diary), cast(RequestLimit, diary))
+    guarded = GuardedReader(diary, cast(CircuitBreaker, diary), cast(RequestLimit, diary), call_s=3)
     return guarded.read(b"pixels", timeout_s=10)
 
 

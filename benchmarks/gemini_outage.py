@@ -1,0 +1,153 @@
+"""Whether the ML readings keep their pace while Gemini is down: `make outage`.
+
+One cluster at saturation, its clients waiting for nothing but ML readings. Gemini is well and ill in turns, so that
+whatever else the machine does falls on both; the medians of both are compared. Takes a little over
+2 x `--rounds` x `--seconds`.
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from shared.job_state import StageState
+from tests.fake_gemini import Behaviour, FakeGemini, Kind
+from tests.support.bundles import copy_committed
+from tests.support.cluster import Cluster
+from tests.support.images import scan
+from tests.support.waiting import wait_until
+
+#: The pace with Gemini down, as a share of the pace with Gemini well, that is held to be unharmed.
+_UNHARMED = 0.9
+#: A healthy Gemini, quicker than the real one, so that it costs this machine more.
+_WELL = Behaviour(delay_s=0.2)
+_CLIENTS = 8
+_POLL_S = 0.02
+#: Between two slices: what was under way ends.
+_SETTLE_S = 3.0
+
+
+class Load:
+    """Clients that each submit an image, wait for its ML reading, and begin again."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._done = 0
+        self._pool = ThreadPoolExecutor(_CLIENTS)
+        self._clients = [self._pool.submit(self._client) for _ in range(_CLIENTS)]
+
+    @property
+    def done(self) -> int:
+        """ML readings so far; raises what ended a client."""
+        for client in self._clients:
+            if client.done():
+                client.result()
+        return self._done
+
+    def pace(self, seconds: float) -> float:
+        """ML readings a second over the next `seconds`."""
+        started, before = time.monotonic(), self.done
+        time.sleep(seconds)
+        return (self.done - before) / (time.monotonic() - started)
+
+    def close(self) -> None:
+        """Stop all clients."""
+        self._stop.set()
+        self._pool.shutdown()
+
+    def _client(self) -> None:
+        image = scan(512)
+        with httpx.Client(base_url=self._url, timeout=30) as http:
+            while not self._stop.is_set():
+                answer = http.post("/v1/jobs", files={"image": ("scan", image)}).raise_for_status()
+                self._wait(http, f"/v1/jobs/{answer.json()['id']}")
+                with self._lock:
+                    self._done += 1
+
+    def _wait(self, http: httpx.Client, job: str) -> None:
+        while not self._stop.is_set():
+            state = http.get(job).raise_for_status().json()["readings"]["ml"]["state"]
+            if state == StageState.DONE:
+                return
+            time.sleep(_POLL_S)
+
+
+def main() -> int:
+    """Run and report; exit status 1 when the pace did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gemini_outage", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--kind", type=Kind, choices=list(Kind), default=Kind.HANG)
+    arguments = parser.parse_args()
+    well, ill = _measure(arguments.rounds, arguments.seconds, Behaviour(arguments.kind))
+    ratio = statistics.median(ill) / statistics.median(well)
+    verdict = "unharmed" if ratio >= _UNHARMED else "harmed"
+    _say(f"ML readings/s with Gemini well: {_listed(well)}; {arguments.kind}: {_listed(ill)}")
+    _say(f"ratio of medians {ratio:.2f}: {verdict} ({_UNHARMED} and over is)")
+    return 0 if ratio >= _UNHARMED else 1
+
+
+def _measure(rounds: int, seconds: float, outage: Behaviour) -> tuple[list[float], list[float]]:
+    well: list[float] = []
+    ill: list[float] = []
+    with tempfile.TemporaryDirectory() as models, FakeGemini() as fake:
+        copy_committed(Path(models))
+        with Cluster(**_environment(fake, models)) as cluster:
+            load = Load(cluster.url)
+            try:
+                for _ in range(rounds):
+                    well.append(_slice(load, fake, _WELL, seconds))
+                    _say(f"well: {well[-1]:.1f}/s, {_circuit(cluster)}")
+                    ill.append(_slice(load, fake, outage, seconds))
+                    _say(f"{outage.kind}: {ill[-1]:.1f}/s, {_circuit(cluster)}")
+                    fake.behave(_WELL)
+                    wait_until(lambda: _circuit(cluster) == "circuit closed", timeout_s=120)
+            finally:
+                load.close()
+    return well, ill
+
+
+def _slice(load: Load, fake: FakeGemini, behaviour: Behaviour, seconds: float) -> float:
+    fake.behave(behaviour)
+    time.sleep(_SETTLE_S)
+    return load.pace(seconds)
+
+
+def _environment(fake: FakeGemini, models: str) -> dict[str, str]:
+    """As in production, but for a circuit that closes soon enough after a slice for the next one."""
+    return {
+        "GEMINI_ENABLED": "true",
+        "GEMINI_API_KEY": "test-key",
+        "GEMINI_BASE_URL": fake.base_url,
+        "GEMINI_TIMEOUT_S": "15",
+        "GEMINI_GRACE_S": "20",
+        "GEMINI_ATTEMPTS": "2",
+        "GEMINI_CIRCUIT_COOLDOWN_S": "2",
+        "GEMINI_CIRCUIT_MAX_COOLDOWN_S": "4",
+        "MODELS_DIR": models,
+    }
+
+
+def _circuit(cluster: Cluster) -> str:
+    return f"circuit {cluster.http.get('/readyz').json()['gemini_circuit']['state']}"
+
+
+def _listed(paces: list[float]) -> str:
+    return ", ".join(f"{pace:.1f}" for pace in paces)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
