@@ -135,6 +135,19 @@ class BlobStore:
             if not any(folder.iterdir()):
                 folder.rmdir()
 
+    def free_bytes(self) -> int | None:
+        """What the disk of a local store has left for us; None where there is no such limit (S3).
+
+        BlobStoreUnavailableError where its folder cannot be reached.
+        """
+        if self._root is None:
+            return None
+        try:
+            disk = os.statvfs(self._root)
+        except OSError as error:
+            raise BlobStoreUnavailableError("The image store cannot be read right now.") from error
+        return disk.f_bavail * disk.f_frsize
+
     def check_writable(self) -> None:
         """BlobStoreUnavailableError unless a write goes through."""
         self.put(_PROBE, b"ok")

@@ -8,13 +8,18 @@
     │   ├── ForbiddenError             a valid key that may not do this
     │   ├── BadKeyRequestError         an operator asks for an API key that cannot be made
     │   ├── NotFoundError              no such job, or not yours: the same answer
-    │   └── ConflictError              the job's state does not allow it
+    │   ├── ConflictError              the job's state does not allow it
+    │   └── TooManyError               more than the caller may have now; later the same is welcome
     ├── ModelMissingError              a job names a model that the worker does not have; the job fails, no retry
     ├── ImageError                     an accepted image that cannot be read after all; the job fails, no retry
     ├── UnavailableError               a part of the house is away; a retry can help
     │   ├── LedgerUnavailableError
+    │   │   └── LedgerRefusedError     it answered, and wrote nothing
+    │   │       └── LedgerFullError    its memory is at the limit
     │   ├── BrokerUnavailableError
-    │   └── BlobStoreUnavailableError
+    │   ├── BlobStoreUnavailableError
+    │   │   └── BlobStoreFullError
+    │   └── HouseFullError             as many jobs or uploads as the house takes
     ├── BlobMissingError               a blob the ledger promised is not there, or is not what was stored
     └── SetupError                     start-up stops: one clear line, exit status 1
 
@@ -31,12 +36,22 @@ class MediScanError(Exception):
     title = "Something went wrong on our side"
     #: Whether the same request may succeed later.
     retryable = False
+    #: How long the caller is then asked to wait.
+    retry_after_s = 1.0
 
-    def __init__(self, detail: str, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.code = code or self.code
         self.status = status or self.status
+        self.retry_after_s = retry_after_s or self.retry_after_s
 
 
 class CallerError(MediScanError):
@@ -101,6 +116,15 @@ class ConflictError(CallerError):
     title = "The job's state does not allow this"
 
 
+class TooManyError(CallerError):
+    """The caller has, or asked for, as much as it may for now."""
+
+    code = "rate_limited"
+    status = 429
+    title = "Too many requests"
+    retryable = True
+
+
 class ImageError(MediScanError):
     """The image cannot be decoded or is of a kind we do not read. Final: another try gives the same."""
 
@@ -132,6 +156,17 @@ class LedgerUnavailableError(UnavailableError):
     code = "ledger_unavailable"
 
 
+class LedgerRefusedError(LedgerUnavailableError):
+    """The ledger answered that it takes no writes for now: nothing was changed."""
+
+
+class LedgerFullError(LedgerRefusedError):
+    """The ledger's memory is at its limit. What is accepted goes on; it makes room as it ends."""
+
+    code = "ledger_full"
+    retry_after_s = 10.0
+
+
 class BrokerUnavailableError(UnavailableError):
     """A message could not be published. The reaper will publish it."""
 
@@ -142,6 +177,19 @@ class BlobStoreUnavailableError(UnavailableError):
     """The blob store cannot be read or written."""
 
     code = "blob_store_unavailable"
+
+
+class BlobStoreFullError(BlobStoreUnavailableError):
+    """The disk under the blob store has no room to spare."""
+
+    code = "blob_store_full"
+    retry_after_s = 60.0
+
+
+class HouseFullError(UnavailableError):
+    """The house holds as much work as it takes."""
+
+    code = "house_full"
 
 
 class BlobMissingError(MediScanError):

@@ -143,6 +143,11 @@ class Key:
     #: Present while a reaper is alive.
     REAPER = "mediscan:reaper"
 
+    #: Hash tenant -> live jobs, those not in a terminal state; field `*`: of the whole house. No field is 0.
+    LIVE = "mediscan:live"
+    #: Hash of how many jobs ended in this window of time and in the one before; gone when none did.
+    DRAIN = "mediscan:drain"
+
     @staticmethod
     def job(ref: JobRef) -> str:
         """Hash with everything the ledger knows of one live job."""

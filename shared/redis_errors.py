@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import redis
 
-from shared.errors import LedgerUnavailableError
+from shared.errors import LedgerFullError, LedgerRefusedError, LedgerUnavailableError
 
 #: The server is away or still loading: the very same call may go through a moment later.
 AWAY = (
@@ -14,13 +14,8 @@ AWAY = (
     redis.exceptions.BusyLoadingError,
 )
 
-#: NoPermissionError: its user may not do this, which the caller can help as little as the others.
-_REFUSES = (
-    *AWAY,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-    redis.exceptions.NoPermissionError,
-)
+#: It answered and refused. NoPermissionError: its user may not do this, which the caller can help as little.
+_REFUSED = (redis.exceptions.ReadOnlyError, redis.exceptions.NoPermissionError)
 
 #: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
 _REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
@@ -31,7 +26,16 @@ def converted() -> Iterator[None]:
     """Raise LedgerUnavailableError for what may be better later; anything else is a bug and passes through."""
     try:
         yield
-    except redis.exceptions.RedisError as error:
-        if not (isinstance(error, _REFUSES) or str(error).startswith(_REFUSES_WRITES)):
+    except AWAY as error:
+        raise LedgerUnavailableError("The job ledger cannot be reached right now.") from error
+    except redis.exceptions.OutOfMemoryError as error:
+        raise ledger_full() from error
+    except redis.exceptions.ResponseError as error:
+        if not (isinstance(error, _REFUSED) or str(error).startswith(_REFUSES_WRITES)):
             raise
-        raise LedgerUnavailableError("The job ledger cannot be reached or written right now.") from error
+        raise LedgerRefusedError("The job ledger cannot be written right now.") from error
+
+
+def ledger_full() -> LedgerFullError:
+    """What is said of a ledger at, or near, its memory limit."""
+    return LedgerFullError("The job ledger is full for now: new jobs are taken once others have ended.")

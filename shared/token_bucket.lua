@@ -1,14 +1,14 @@
 -- Two ways to count use, for scripts that are put behind this text. `now_us`: the server's clock in microseconds.
 
--- A token bucket: it holds `burst` tokens and gains `rate` a second. A refusal writes nothing, and so costs no fsync.
--- Returns whether n tokens were there and taken, those left, the seconds until n are there, and until it is full.
+-- A token bucket: it holds `burst` tokens and gains `rate` a second. A refusal, or to take none, writes nothing and so
+-- costs no fsync. Returns whether n tokens were there and taken, those left, the seconds until n are there, and until it is full.
 local function take_tokens(key, now_us, rate, burst, n)
   local stored = redis.call('HMGET', key, 'tokens', 'at')
   local passed = math.max(0, now_us - tonumber(stored[2] or now_us))
   local tokens = math.min(burst, tonumber(stored[1] or burst) + passed * rate / 1e6)
   -- Who waited as long as told must not be refused by the last bit of a rounded sum.
   local allowed = tokens + 1e-9 >= n
-  if allowed then
+  if allowed and n > 0 then
     tokens = math.max(0, tokens - n)
     redis.call('HSET', key, 'tokens', string.format('%.17g', tokens), 'at', string.format('%.0f', now_us))
     -- A full bucket and none are the same.

@@ -33,9 +33,9 @@ class Caller:
     key_id: str
     tenant: str
     scopes: frozenset[Scope]
-    #: Most requests a minute; None: the house's own limit alone.
+    #: Most submissions a minute; None: what the settings say.
     rate_per_minute: int | None = None
-    #: Most jobs a UTC day; None: no limit of its own.
+    #: Most jobs a UTC day; None: what the settings say.
     daily_quota: int | None = None
 
 

@@ -11,31 +11,38 @@ from services.gateway.logic import Submission, stages_to_publish
 from services.gateway.resources import Resources
 from services.gateway.upload import ImageUpload
 from services.gateway.wishes import resolve
-from shared.errors import BlobStoreUnavailableError, BrokerUnavailableError, MediScanError
-from shared.ledger import JobRecord, NewJob
+from shared.errors import (
+    BlobStoreUnavailableError,
+    BrokerUnavailableError,
+    HouseFullError,
+    LedgerRefusedError,
+    MediScanError,
+    TooManyError,
+)
+from shared.ledger import Admission, JobRecord, NewJob
 from shared.names import Blob, JobRef, Stage, blob_path
 from shared.queue import publish
 
 log = logging.getLogger(__name__)
 
 
-async def take_in(resources: Resources, ref: JobRef, upload: ImageUpload) -> JobRecord:
+async def take_in(resources: Resources, ref: JobRef, upload: ImageUpload, admitted: Admission) -> JobRecord:
     """Receive, store and record one submission: durable when this returns.
 
-    BadUploadError and TooLargeError leave nothing behind; UnavailableError: the caller may try again.
+    BadUploadError, TooLargeError and TooManyError leave nothing behind; UnavailableError: the caller may try again.
     """
     head = await upload.begin()
     if upload.is_whole:
-        return await resources.run(_keep, resources, ref, await upload.finish(), head)
-    await resources.run(_check_ledger, resources, ref)
+        return await resources.run(_keep, resources, ref, await upload.finish(), head, admitted)
     await resources.blobs.put_stream(blob_path(ref, Blob.IMAGE), upload.chunks(head))
     if upload.submission is None:
         raise RuntimeError("the blob store ended before the image did")
-    return await resources.run(_keep_streamed, resources, ref, upload.submission)
+    return await resources.run(_keep_streamed, resources, ref, upload.submission, admitted)
 
 
-def _keep(resources: Resources, ref: JobRef, wanted: Submission, image: bytes) -> JobRecord:
-    _check_ledger(resources, ref)
+def _keep(
+    resources: Resources, ref: JobRef, wanted: Submission, image: bytes, admitted: Admission
+) -> JobRecord:
     new = resolve(resources, ref.tenant, wanted)
     path = blob_path(ref, Blob.IMAGE)
     try:
@@ -43,10 +50,10 @@ def _keep(resources: Resources, ref: JobRef, wanted: Submission, image: bytes) -
     except BlobStoreUnavailableError:
         _discard(resources, path)
         raise
-    return _record(resources, ref, new)
+    return _record(resources, ref, new, admitted)
 
 
-def _keep_streamed(resources: Resources, ref: JobRef, wanted: Submission) -> JobRecord:
+def _keep_streamed(resources: Resources, ref: JobRef, wanted: Submission, admitted: Admission) -> JobRecord:
     path = blob_path(ref, Blob.IMAGE)
     try:
         new = resolve(resources, ref.tenant, wanted)
@@ -54,12 +61,7 @@ def _keep_streamed(resources: Resources, ref: JobRef, wanted: Submission) -> Job
     except MediScanError:
         _discard(resources, path)
         raise
-    return _record(resources, ref, new)
-
-
-def _check_ledger(resources: Resources, ref: JobRef) -> None:
-    # A read costs no fsync. Without it, callers who retry during an outage would fill the disk with orphans.
-    resources.ledger.read(ref)
+    return _record(resources, ref, new, admitted)
 
 
 def _discard(resources: Resources, path: str) -> None:
@@ -67,10 +69,14 @@ def _discard(resources: Resources, path: str) -> None:
         resources.blobs.delete(path)
 
 
-def _record(resources: Resources, ref: JobRef, new: NewJob) -> JobRecord:
-    # If this raises, the ledger may hold the job all the same: the reply can be what was lost. So the image
-    # stays, for a recorded job may need it, and the sweep for orphans takes it if there is no such job.
-    job = resources.ledger.create(ref, new)
+def _record(resources: Resources, ref: JobRef, new: NewJob, admitted: Admission) -> JobRecord:
+    try:
+        job = resources.ledger.create(ref, new, admitted)
+    except (HouseFullError, TooManyError, LedgerRefusedError):
+        # The ledger answered, and said no. If instead nothing was heard, it may hold the job all the same: then
+        # the image stays, for a recorded job may need it, and the sweep for orphans takes it if there is none.
+        _discard(resources, blob_path(ref, Blob.IMAGE))
+        raise
     for stage in stages_to_publish(new.gemini_skipped):
         _tell_workers(resources, job, stage)
     return job

@@ -3,6 +3,7 @@
 No sentence here quotes the request, and no answer holds a stack trace.
 """
 
+import math
 from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
@@ -10,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.gateway.logic import RETRY_AFTER_S
 from shared.contracts import Problem
 from shared.errors import CallerError, MediScanError, UnauthenticatedError
 
@@ -40,7 +40,8 @@ def problem(request: Request, error: MediScanError, headers: Mapping[str, str] |
         code=error.code,
         instance=request.url.path,
     )
-    extra = {"Retry-After": str(RETRY_AFTER_S)} if error.retryable else {}
+    extra = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retryable else {}
+    extra |= getattr(request.state, "refusal_headers", {})
     if isinstance(error, UnauthenticatedError):
         extra["WWW-Authenticate"] = "Bearer"  # RFC 9110, 11.6.1
     return Response(

@@ -12,6 +12,7 @@ from fastapi import Request
 from services.gateway.key_ring import KeyRing
 from services.gateway.key_store import KeyStore
 from services.gateway.settings import GatewaySettings
+from services.gateway.upload_slots import UploadSlots
 from shared.blob_store import BlobStore
 from shared.ledger import Ledger
 from shared.queue import make_celery
@@ -34,6 +35,7 @@ class Resources:
     threads: ThreadPoolExecutor
     #: None where the gateway takes no keys.
     keys: KeyRing | None
+    uploads: UploadSlots
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""
@@ -56,6 +58,7 @@ def open_resources(settings: GatewaySettings) -> Resources:
         queue=make_celery(settings),
         threads=ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking"),
         keys=KeyRing(KeyStore(blobs), settings.key_cache_s) if settings.auth == "keys" else None,
+        uploads=UploadSlots(settings.max_concurrent_uploads),
     )
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway import lookup, resources
+from services.gateway.admission import admit
 from services.gateway.body import BodyReader, check_declared
 from services.gateway.caller import Caller, Reader, Submitter
 from services.gateway.form import SubmissionForm
@@ -33,9 +34,14 @@ async def submit(request: Request, who: Submitter) -> Response:
     """Submit one image. The job is durable when this answers; follow it at `Location`."""
     held = resources.of(request)
     ref = JobRef(who.tenant, new_job_id())
-    job = view(await take_in(held, ref, _open_upload(request, held.settings)))
+    upload = _open_upload(request, held.settings)
+    with held.uploads.one():
+        admitted = await held.run(admit, held, ref, who)
+        request.state.refusal_headers = admitted.headers()
+        admitted.check()
+        job = view(await take_in(held, ref, upload, admitted))
     _note(request, ref)
-    headers = poll_headers(job) | {"Location": job.links.self}
+    headers = poll_headers(job) | {"Location": job.links.self} | admitted.headers(accepted=True)
     return _json(job, headers, status=202)
 
 

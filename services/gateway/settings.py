@@ -41,6 +41,38 @@ class GatewaySettings(Settings):
     upload_timeout_s: Seconds = Field(
         60, description="A body not received whole within this time is refused."
     )
+    max_live_jobs: int = Field(
+        10_000, ge=1, description="Most unfinished jobs in the whole house; over it submissions get a 503."
+    )
+    max_live_jobs_per_tenant_share: float = Field(
+        0.5, gt=0, le=1, description="Share of `max_live_jobs` that one tenant may hold; over it a 429."
+    )
+    rate_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="Most submissions a minute of a key that has no limit of its own; over it a 429.",
+    )
+    daily_quota: int | None = Field(
+        None,
+        ge=1,
+        description="Most jobs a day (UTC) of a key that has no quota of its own; over it a 429.",
+    )
+    max_ledger_memory: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Part of the ledger's `maxmemory` over which no job is taken: the rest is for accepted ones.",
+    )
+    min_free_blob_bytes: int = Field(
+        512 * _MIB,
+        ge=0,
+        description="Free bytes on the disk of a file blob store below which no job is taken.",
+    )
+    max_concurrent_uploads: int = Field(
+        64,
+        ge=1,
+        description="Most uploads at once in this gateway process; over it a 503. Bounds its memory.",
+    )
     blocking_threads: int = Field(
         16, ge=1, description="Threads for ledger, queue and blob store: how many requests may wait on them."
     )

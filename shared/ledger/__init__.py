@@ -3,14 +3,17 @@
 `scripts.py` builds the Lua scripts, `record.py` reads what they stored, `ledger.py` is what services call.
 """
 
+from shared.ledger.admission import Admission, Limits
 from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
 __all__ = [
     "Action",
+    "Admission",
     "Claim",
     "JobRecord",
     "Ledger",
+    "Limits",
     "NewJob",
     "OfferedModels",
     "Released",

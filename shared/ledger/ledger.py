@@ -32,12 +32,15 @@ from shared.contracts import JobError as Problem
 from shared.errors import SetupError
 from shared.job_state import StageState
 from shared.ledger import scripts
+from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
+from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
 from shared.names import JobRef, Key, Priority, Stage
 from shared.redis_errors import AWAY, converted
 from shared.settings import Settings
 
 _SCRIPTS = (
+    "admit",
     "create",
     "claim",
     "settle",
@@ -53,6 +56,12 @@ _SCRIPTS = (
 #: The field of the hash of models that is none.
 _DEFAULT = "default"
 _MODELS_KEPT_S = 86_400
+
+#: One command that is carried out even above the server's `maxmemory`: small, bounded, and work hangs on it.
+_INSIST = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
+
+#: A finished job is cached for less long as memory fills, and not at all when this part of it is used.
+_CACHE_SHARE = 0.5
 
 Fields = dict[str, str]
 T = TypeVar("T")
@@ -179,6 +188,8 @@ class Ledger:
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
         self._settings = settings
+        self._insist = client.register_script(_INSIST)
+        self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
 
     @classmethod
@@ -188,8 +199,19 @@ class Ledger:
 
     # --- a job's path -------------------------------------------------------------------------------------
 
-    def create(self, ref: JobRef, new: NewJob) -> JobRecord:
-        """Record a job, durably where the server fsyncs, with its deadline; its messages are yours to publish."""
+    def admit(self, ref: JobRef, limits: Limits) -> Admission:
+        """Whether one more submission may come: asked before its body is read, and counted against the key's rate.
+
+        LedgerRefusedError where a job could not be recorded anyway.
+        """
+        reply = self._run_limited("admit", ref, limits)
+        return parse_admission(cast(list[str | int], reply), limits)
+
+    def create(self, ref: JobRef, new: NewJob, admission: Admission = UNLIMITED) -> JobRecord:
+        """Record a job, durably where the server fsyncs, with its deadline; its messages are yours to publish.
+
+        HouseFullError or TooManyError where a limit has been reached since `admit`; nothing is recorded then.
+        """
         skipped = new.gemini_skipped
         fields = {
             "priority": new.priority,
@@ -202,7 +224,10 @@ class Ledger:
             fields["prior"] = new.prior.model_dump_json()
         gemini = StageState.SKIPPED if skipped else StageState.PENDING
         flat = [part for pair in fields.items() for part in pair]
-        stored = self._run("create", ref, gemini, skipped.model_dump_json() if skipped else "", *flat)
+        reading = skipped.model_dump_json() if skipped else ""
+        stored = self._run_limited("create", ref, admission.limits, gemini, reading, *flat)
+        if isinstance(stored, str):
+            raise admission.refused(Verdict(stored))
         return parse(ref, _fields(stored))
 
     def read(self, ref: JobRef) -> JobRecord | None:
@@ -254,8 +279,9 @@ class Ledger:
         return parse(ref, _fields(stored)) if stored else None
 
     def archived(self, ref: JobRef) -> None:
-        """The finished job is in the blob store: from here on Redis is a short cache for it."""
-        self._run("archived", ref, str(math.ceil(self._settings.cache_ttl_s * 1000)))
+        """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller."""
+        room = max(0.0, 1 - self.memory_used() / _CACHE_SHARE)
+        self._run("archived", ref, str(math.ceil(self._settings.cache_ttl_s * room * 1000)))
 
     # --- the reaper ---------------------------------------------------------------------------------------
 
@@ -308,7 +334,7 @@ class Ledger:
         """Note that a worker node is alive and consuming its stage's queue."""
         with converted():
             seconds, _ = self._redis.time()
-            self._redis.zadd(Key.workers(stage), {node: seconds})
+            self._insist(keys=[Key.workers(stage)], args=["ZADD", seconds, node])
             self._redis.zremrangebyscore(Key.workers(stage), "-inf", seconds - 3600)
 
     def nodes(self, stage: Stage) -> list[str]:
@@ -329,10 +355,10 @@ class Ledger:
         """Note which models this worker runs: `name/version` -> card as JSON, and which it prefers."""
         with converted():
             seconds, _ = self._redis.time()
-            self._redis.hset(Key.MODELS, _DEFAULT, default)
-            for name, card in cards.items():
-                self._redis.hset(Key.MODELS, name, card)
-            self._redis.zadd(Key.MODELS_SEEN, dict.fromkeys(cards, seconds))
+            for name, card in {_DEFAULT: default, **cards}.items():
+                self._insist(keys=[Key.MODELS], args=["HSET", name, card])
+            for name in cards:
+                self._insist(keys=[Key.MODELS_SEEN], args=["ZADD", seconds, name])
 
     def models(self) -> OfferedModels:
         """The models that a worker offered within the last day, so that a short absence of all hides none."""
@@ -347,7 +373,8 @@ class Ledger:
     def reaper_beat(self) -> None:
         """Note that a reaper is alive."""
         with converted():
-            self._redis.set(Key.REAPER, "alive", ex=int(self._settings.heartbeat_ttl_s) or 1)
+            ttl_s = int(self._settings.heartbeat_ttl_s) or 1
+            self._insist(keys=[Key.REAPER], args=["SET", "alive", "EX", ttl_s])
 
     def reaper_alive(self) -> bool:
         """Whether a reaper was heard of within `heartbeat_ttl_s`."""
@@ -362,9 +389,20 @@ class Ledger:
         return parse_circuit(stored, seconds + micros / 1e6)
 
     def check_writable(self) -> None:
-        """LedgerUnavailableError unless a write goes through."""
+        """LedgerUnavailableError unless a write goes through; being full counts as writable: accepted work goes on."""
         with converted():
-            self._redis.hset(Key.COUNTERS, "probe", "1")
+            self._insist(keys=[Key.COUNTERS], args=["HSET", "probe", "1"])
+
+    def memory_used(self) -> float:
+        """The part of the server's `maxmemory` in use, as of the last second; 0 where it has no limit."""
+        with converted():
+            return self._memory.used()
+
+    def live_jobs(self) -> dict[str, int]:
+        """How many jobs each tenant has that are not over; tenants without any are not named."""
+        with converted():
+            counts = cast(Fields, self._redis.hgetall(Key.LIVE))
+        return {tenant: int(count) for tenant, count in counts.items() if tenant != "*"}
 
     def counters(self) -> dict[str, int]:
         """Rescues, late readings, fallbacks and the like since the ledger was made."""
@@ -391,10 +429,19 @@ class Ledger:
     def _run_claimed(self, script: str, claim: Claim, *args: str) -> str:
         return cast(str, self._run(script, claim.job.ref, claim.stage, claim.token, *args))
 
-    def _run(self, script: str, ref: JobRef, *args: str) -> Any:
-        keys = [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS]
+    def _run_limited(self, script: str, ref: JobRef, limits: Limits, *args: str) -> Any:
+        owner = f"submit:{limits.key_id}"
+        keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner)]
         with converted():
-            return self._scripts[script](keys=keys, args=[str(ref), *args])
+            return self._scripts[script](keys=keys, args=[str(ref), *limits.as_args(), *args])
+
+    def _run(self, script: str, ref: JobRef, *args: str) -> Any:
+        with converted():
+            return self._scripts[script](keys=_keys(ref), args=[str(ref), *args])
+
+
+def _keys(ref: JobRef) -> list[str]:
+    return [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS, Key.LIVE, Key.DRAIN]
 
 
 def _fields(flat: list[str]) -> Fields:

@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.job_state import JOB_TRANSITIONS, SETTLED, STAGE_TRANSITIONS, TERMINAL
 from shared.settings import Settings
+from shared.token_bucket import LIBRARY
 
 #: Messages published this close together may be claimed in either order without one being lost.
 _REORDER_SLACK_S = 2.0
@@ -28,9 +29,25 @@ _KNOBS = (
 )
 
 
+#: Those that decide about new jobs; they know the limits.
+_LIMITED = ("admit", "create")
+
+#: What is accepted must end although memory is full: these may go over the server's `maxmemory`.
+_ALWAYS = "#!lua flags=allow-oom"
+#: Refused at once, before it reads, by a server that is full, read-only or cannot save.
+_ONLY_IF_WRITABLE = "#!lua"
+#: Refused at its first write: a repeated `create` finds its job even then.
+_READS_FIRST = ""
+
+
 def build(name: str, settings: Settings) -> str:
     """The complete text of script `name`, with this service's settings in it."""
-    return "\n".join((_tables(), _knobs(settings), _read("prelude"), _read(name)))
+    limits = (LIBRARY, _read("limits")) if name in _LIMITED else ()
+    return "\n".join((_header(name), _tables(), _knobs(settings), _read("prelude"), *limits, _read(name)))
+
+
+def _header(name: str) -> str:
+    return {"admit": _ONLY_IF_WRITABLE, "create": _READS_FIRST}.get(name, _ALWAYS)
 
 
 @cache

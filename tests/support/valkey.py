@@ -52,13 +52,16 @@ class Server:
         """A plain client that neither retries nor waits: what a test looks at the server with."""
         return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, socket_timeout=5)
 
-    def start(self) -> None:
-        """Start the server, on the data left by an earlier run, and return once it answers."""
+    def start(self, *options: str) -> None:
+        """Start the server, on the data left by an earlier run, and return once it answers.
+
+        options: of the server, for this run alone.
+        """
         assert self._process is None, "the server is running"
         log = (self.folder / "server.log").open("ab")
         with log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        wait_until(self._answers, what="the server answers")
+            self._process = subprocess.Popen([*self._command, *options], stdout=log, stderr=log)
+        wait_until(self._answers, timeout_s=30, what="the server answers")
 
     def stop(self, *, kill: bool = False) -> None:
         """End the server; no error if it is not running. kill: SIGKILL, as a crash would."""

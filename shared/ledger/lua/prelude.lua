@@ -2,7 +2,9 @@
 -- Time is this server's alone, so the clocks of gateways and workers do not matter.
 
 local KEY_JOB, KEY_DUE, KEY_DEAD, KEY_COUNTERS, KEY_WATERMARKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local KEY_LIVE, KEY_DRAIN = KEYS[6], KEYS[7]
 local REF = ARGV[1]
+local TENANT = string.match(REF, '^[^/]+')
 local STAGES = {'ml', 'gemini', 'fusion'}
 
 local clock = redis.call('TIME')
@@ -28,6 +30,32 @@ local function number(field) return tonumber(J[field] or '0') end
 local function stage_state(stage) return J[stage .. '.state'] end
 local function count(what) redis.call('HINCRBY', KEY_COUNTERS, what, 1) end
 local function is_over() return TERMINAL[J.state] == true end
+
+-- Live jobs are counted at creation and at the end, and nowhere else; '*' is the whole house.
+local function live(whose) return tonumber(redis.call('HGET', KEY_LIVE, whose) or '0') end
+
+local function count_live(change)
+  for _, whose in ipairs({'*', TENANT}) do
+    if redis.call('HINCRBY', KEY_LIVE, whose, change) <= 0 then redis.call('HDEL', KEY_LIVE, whose) end
+  end
+end
+
+-- How many jobs ended in this window and in the one before it; what is older is forgotten.
+local DRAIN_WINDOW_S = 10
+
+local function ended_lately()
+  local stored = redis.call('HMGET', KEY_DRAIN, 'window', 'this', 'before')
+  local window = math.floor(NOW / DRAIN_WINDOW_S)
+  local passed = window - tonumber(stored[1] or '0')
+  if passed == 0 then return window, tonumber(stored[2]), tonumber(stored[3]) end
+  return window, 0, passed == 1 and tonumber(stored[2]) or 0
+end
+
+local function count_ended()
+  local window, this, before = ended_lately()
+  redis.call('HSET', KEY_DRAIN, 'window', string.format('%d', window), 'this', this + 1, 'before', before)
+  redis.call('EXPIRE', KEY_DRAIN, 2 * DRAIN_WINDOW_S)
+end
 
 -- The two gates that every change of state passes; a refusal here is a bug in a script, and nothing is written.
 local function step_job(to)
@@ -70,6 +98,8 @@ end
 
 local function end_job(state, problem)
   step_job(state)
+  count_live(-1)
+  count_ended()
   set('ended_at', NOW)
   if problem then set('error', problem) end
 end

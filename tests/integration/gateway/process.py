@@ -96,6 +96,10 @@ class House:
         """Back to how it was born, whatever the last test did."""
         for server in (self.ledger_server, self.broker_server):
             server.reset()
+        self.reset_files()
+
+    def reset_files(self) -> None:
+        """Empty the blob store."""
         for file in self.files():
             file.unlink()
         for folder in (self.folder / "blobs").glob("_*"):
@@ -124,6 +128,11 @@ class House:
     def log(self) -> str:
         """What the gateway has logged."""
         return self._log.read_text()
+
+    def ledger_time(self) -> int:
+        """Unix seconds on the ledger's clock."""
+        with self.ledger_server.client() as client:
+            return int(client.time()[0])
 
     def files(self) -> list[Path]:
         """Every file of a tenant in the blob store: not the probe of the readiness check, no key."""

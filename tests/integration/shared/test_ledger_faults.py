@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from shared.errors import LedgerUnavailableError, SetupError
+from shared.errors import LedgerFullError, LedgerRefusedError, LedgerUnavailableError, SetupError
 from shared.job_state import JobState
-from shared.ledger import Claim, Ledger
-from shared.names import JobRef, Stage
+from shared.ledger import Claim, Ledger, Limits
+from shared.names import JobRef, Key, Stage
 from shared.settings import Settings
 from tests.integration.conftest import MakeLedger
 from tests.support.jobs import Jobs
@@ -37,11 +37,16 @@ WRITES: dict[str, Callable[[Ledger, Claim], object]] = {
     "complete": lambda ledger, claim: ledger.complete(claim, fused_result()),
     "cancel": lambda ledger, claim: ledger.cancel(claim.job.ref),
     "heartbeat": lambda ledger, _: ledger.heartbeat(Stage.ML, "ml@here"),
+    "reaper_beat": lambda ledger, _: ledger.reaper_beat(),
+    "offer_models": lambda ledger, _: ledger.offer_models({"m/1": "{}"}, default="m/1"),
     "check_writable": lambda ledger, _: ledger.check_writable(),
 }
 
 #: Each call that only reads, or writes only when there is something to do.
 READS: dict[str, Callable[[Ledger, Claim], object]] = {
+    "admit": lambda ledger, _: ledger.admit(new_ref(), Limits()),
+    "memory_used": lambda ledger, _: ledger.memory_used(),
+    "live_jobs": lambda ledger, _: ledger.live_jobs(),
     "read": lambda ledger, claim: ledger.read(claim.job.ref),
     "due": lambda ledger, _: ledger.due(10),
     "reap": lambda ledger, claim: ledger.reap([claim.job.ref], empty=set(), deserted=set()),
@@ -190,24 +195,109 @@ def full(valkey: Server, claim: Claim) -> Iterator[Claim]:
         yield claim
 
 
-@pytest.mark.parametrize("call", WRITES)
-def test_out_of_memory_is_unavailable(jobs: Jobs, full: Claim, call: str) -> None:
-    before = jobs.stored(full.job.ref)
+def test_a_full_server_takes_no_new_job(valkey: Server, jobs: Jobs, full: Claim) -> None:
+    with valkey.client() as client:
+        before = set(client.scan_iter())
+        for attempt in (
+            lambda: jobs.ledger.admit(new_ref(), Limits(per_minute=5)),
+            lambda: jobs.ledger.create(new_ref(), new_job()),
+        ):
+            with pytest.raises(LedgerFullError):
+                attempt()
 
-    with pytest.raises(LedgerUnavailableError):
-        WRITES[call](jobs.ledger, full)
-
-    assert jobs.stored(full.job.ref) == before
+        assert set(client.scan_iter()) == before
+    assert jobs.ledger.live_jobs() == {"default": 1}
 
 
-def test_out_of_memory_still_lets_finished_jobs_go(valkey: Server, jobs: Jobs) -> None:
-    ref = jobs.ended(JobState.COMPLETED)
+def test_a_repeated_creation_finds_its_job_on_a_full_server(valkey: Server, jobs: Jobs) -> None:
+    ref = jobs.create()
     with valkey.client() as client:
         client.config_set("maxmemory", 1)
+
+    assert jobs.ledger.create(ref, new_job()) == jobs.record(ref)
+
+
+@pytest.mark.parametrize("call", WRITES.keys() - {"create"})
+def test_what_is_accepted_goes_on_though_memory_is_full(jobs: Jobs, full: Claim, call: str) -> None:
+    WRITES[call](jobs.ledger, full)
+
+
+def test_a_job_on_a_full_server_ends_and_leaves_no_copy(jobs: Jobs, full: Claim) -> None:
+    ref = full.job.ref
+    jobs.ledger.settle(full, ml_reading())
+    jobs.settle(ref, Stage.GEMINI)
+    jobs.complete(ref)
+    assert jobs.record(ref).state is JobState.COMPLETED
 
     jobs.ledger.archived(ref)
 
     assert jobs.due_at(ref) is None
+    assert jobs.ledger.read(ref) is None
+    assert jobs.ledger.live_jobs() == {}
+
+
+@pytest.mark.parametrize(("used", "kept"), [(0.0, 3600), (0.25, 1800), (0.5, 0), (3.0, 0)])
+def test_a_finished_job_is_cached_the_shorter_the_fuller_memory_is(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, used: float, kept: int
+) -> None:
+    ref = jobs.ended(JobState.COMPLETED)
+    monkeypatch.setattr(jobs.ledger, "memory_used", lambda: used)
+
+    jobs.ledger.archived(ref)
+
+    assert (jobs.ledger.read(ref) is not None) == (kept > 0)
+    assert max(0, jobs.redis.ttl(Key.job(ref))) == pytest.approx(kept, abs=30)
+
+
+def test_memory_is_measured_against_the_limit(valkey: Server, make_ledger: MakeLedger) -> None:
+    assert make_ledger().memory_used() == 0
+    with valkey.client() as client:
+        used = client.info("memory")["used_memory"]
+        client.config_set("maxmemory", 2 * used)
+        assert make_ledger().memory_used() == pytest.approx(0.5, abs=0.2)
+
+
+def test_memory_is_asked_for_once_a_second_at_most(valkey: Server, make_ledger: MakeLedger) -> None:
+    ledger = make_ledger()
+
+    def asked() -> int:
+        with valkey.client() as client:
+            return int(client.info("commandstats").get("cmdstat_info", {}).get("calls", 0))
+
+    began, before = time.monotonic(), asked()
+    for _ in range(500):
+        ledger.memory_used()
+
+    assert 1 <= asked() - before - 1 <= 1 + time.monotonic() - began
+
+
+# --- read-only --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only(valkey: Server, claim: Claim) -> Iterator[Claim]:
+    """The claim on a server that became the replica of one that is away."""
+    with valkey.client() as client:
+        client.replicaof("127.0.0.1", 1)
+        yield claim
+        client.replicaof("NO", "ONE")
+
+
+@pytest.mark.parametrize("call", WRITES)
+def test_a_read_only_server_is_unavailable_and_says_so_at_once(
+    jobs: Jobs, read_only: Claim, call: str
+) -> None:
+    before = jobs.stored(read_only.job.ref)
+
+    with pytest.raises(LedgerRefusedError):
+        WRITES[call](jobs.ledger, read_only)
+
+    assert jobs.stored(read_only.job.ref) == before
+
+
+def test_nobody_is_admitted_to_a_read_only_server(jobs: Jobs, read_only: Claim) -> None:
+    with pytest.raises(LedgerRefusedError):
+        jobs.ledger.admit(new_ref(), Limits())
 
 
 @pytest.fixture
@@ -225,8 +315,10 @@ def broken_disk(valkey: Server, claim: Claim) -> Iterator[Claim]:
 
 
 def test_a_server_that_cannot_save_is_unavailable(jobs: Jobs, broken_disk: Claim) -> None:
-    with pytest.raises(LedgerUnavailableError):
+    with pytest.raises(LedgerRefusedError):
         jobs.ledger.settle(broken_disk, ml_reading())
+    with pytest.raises(LedgerRefusedError):
+        jobs.ledger.admit(new_ref(), Limits())
 
 
 # --- set up wrongly ---------------------------------------------------------------------------------------

@@ -5,9 +5,11 @@ the reaper and well-behaved workers take over, and each job must then end exactl
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,8 +24,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared.errors import HouseFullError, TooManyError
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, TERMINAL, JobState
-from shared.ledger import Claim
+from shared.ledger import Claim, Limits
 from shared.names import JobRef, Key, Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
 from tests.support.samples import (
@@ -40,6 +43,8 @@ from tests.support.samples import (
 MAX_DELIVERIES = 3
 #: Few, so that each of them sees many steps.
 MAX_JOBS = 2
+
+TENANTS = ("a", "b")
 
 #: What a job keeps for ever once it is over.
 FINAL_FIELDS = ("state", "result", "error", "version", "ended_at", "ml.reading", "gemini.reading")
@@ -85,11 +90,23 @@ class LedgerMachine(RuleBasedStateMachine):
     # --- what may happen ----------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.last_seen) < MAX_JOBS)
-    @rule(target=refs, asks_gemini=st.booleans())
-    def create(self, asks_gemini: bool) -> JobRef:
-        ref, new = new_ref(), new_job(gemini_skipped=None if asks_gemini else SKIPPED)
+    @rule(target=refs, asks_gemini=st.booleans(), tenant=st.sampled_from(TENANTS))
+    def create(self, asks_gemini: bool, tenant: str) -> JobRef:
+        ref, new = new_ref(tenant), new_job(gemini_skipped=None if asks_gemini else SKIPPED)
         self.call(lambda: self.jobs.ledger.create(ref, new))
         return ref
+
+    @rule(tenant=st.sampled_from(TENANTS), max_live=st.integers(0, MAX_JOBS), of_tenant=st.booleans())
+    def a_full_house_refuses(self, tenant: str, max_live: int, of_tenant: bool) -> None:
+        live = Counter(ref.tenant for ref, job in self.last_seen.items() if job["state"] not in TERMINAL)
+        held = live[tenant] if of_tenant else live.total()
+        if held < max_live:
+            return
+        limits = Limits(max_live_of_tenant=max_live) if of_tenant else Limits(max_live=max_live)
+        admission = self.jobs.ledger.admit(new_ref(tenant), limits)
+        assert admission.verdict == ("tenant_full" if of_tenant else "house_full")
+        with pytest.raises(TooManyError if of_tenant else HouseFullError):
+            self.jobs.ledger.create(new_ref(tenant), new_job(), admission)
 
     @rule(target=claims, ref=refs, stage=st.sampled_from(Stage))
     def claim(self, ref: JobRef, stage: Stage) -> Any:
@@ -184,6 +201,15 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.check_step(self.last_seen[ref], now)
             self.last_seen[ref] = now
 
+    @invariant()
+    def live_jobs_are_counted(self) -> None:
+        live: Counter[str] = Counter()
+        for key in self.jobs.redis.scan_iter("mediscan:job:*"):
+            if self.jobs.redis.hget(key, "state") not in TERMINAL:
+                live[key.split(":")[2]] += 1
+        assert self.jobs.ledger.live_jobs() == live
+        assert int(self.jobs.redis.hget(Key.LIVE, "*") or 0) == live.total()
+
     def check_alone(self, ref: JobRef, job: Stored) -> None:
         state = JobState(job["state"])
         assert ("result" in job) == (state is JobState.COMPLETED)
@@ -232,6 +258,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for ref in refs:
             assert self.jobs.record(ref).state in TERMINAL
             assert self.jobs.due_at(ref) is None
+        assert not self.jobs.redis.exists(Key.LIVE)
 
     def wait_for_everything(self, ref: JobRef) -> None:
         if self.jobs.due_at(ref) is None:

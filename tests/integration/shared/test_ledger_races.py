@@ -8,11 +8,13 @@ from typing import TypeVar
 
 import pytest
 
+from shared.errors import MediScanError, TooManyError
 from shared.job_state import TERMINAL, JobState
-from shared.ledger import Claim, Settled
+from shared.ledger import Claim, Limits, Settled
+from shared.ledger.admission import Verdict
 from shared.names import Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
-from tests.support.samples import fused_result, new_token
+from tests.support.samples import fused_result, new_job, new_ref, new_token
 
 T = TypeVar("T")
 
@@ -107,3 +109,46 @@ def test_cancel_and_complete_at_once_end_the_job_in_one_way(jobs: Jobs, attempt:
     assert cancelled == ended
     assert completed == (ended if ended.state is JobState.COMPLETED else None)
     assert ended.state in TERMINAL
+
+
+def test_of_many_submissions_no_more_than_the_house_takes_are_recorded(jobs: Jobs) -> None:
+    admission = jobs.ledger.admit(new_ref(), Limits(max_live=7, max_live_of_tenant=5))
+
+    def creating(tenant: str) -> Callable[[], str]:
+        def create() -> str:
+            try:
+                jobs.ledger.create(new_ref(tenant), new_job(), admission)
+            except MediScanError as error:
+                return error.code
+            return tenant
+
+        return create
+
+    answers = Counter(at_once([creating(tenant) for tenant in "ab" * (_THREADS // 2)]))
+
+    assert answers["a"] + answers["b"] == 7
+    assert max(answers["a"], answers["b"]) <= 5
+    assert jobs.ledger.live_jobs() == {tenant: answers[tenant] for tenant in "ab" if answers[tenant]}
+    assert answers["house_full"] + answers["tenant_full"] == _THREADS - 7
+
+
+def test_of_many_submissions_no_more_than_the_quota_are_recorded(jobs: Jobs) -> None:
+    admission = jobs.ledger.admit(new_ref(), Limits(key_id="k", per_day=6))
+
+    def create() -> bool:
+        try:
+            return bool(jobs.ledger.create(new_ref(), new_job(), admission))
+        except TooManyError:
+            return False
+
+    assert sum(at_once([create] * _THREADS)) == 6
+
+
+def test_of_many_submissions_no_more_than_the_rate_are_admitted(jobs: Jobs) -> None:
+    limits = Limits(key_id="k", per_minute=9)
+
+    began = jobs.now()
+    verdicts = Counter(at_once([lambda: jobs.ledger.admit(new_ref(), limits).verdict] * _THREADS))
+
+    assert 9 <= verdicts[Verdict.ADMITTED] <= 9 + (jobs.now() - began) * 9 / 60
+    assert verdicts[Verdict.RATE_LIMITED] == _THREADS - verdicts[Verdict.ADMITTED]

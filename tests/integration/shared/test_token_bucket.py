@@ -17,10 +17,11 @@ from shared.names import Key
 from shared.token_bucket import LIBRARY, TokenBuckets
 from tests.support.valkey import Server
 
-#: As `take`, at a time that the test chooses.
+#: As `take`, at a time that the test chooses; so the server's own must not make the key expire.
 _TAKE_AT = """
 local allowed, left, wait, full = take_tokens(
   KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+redis.call('PERSIST', KEYS[1])
 return {allowed and 1 or 0, tostring(left), string.format('%.9f', wait), string.format('%.9f', full)}
 """
 _NOON_US = 1_800_014_400_000_000

@@ -64,4 +64,4 @@ def test_a_knob_has_the_value_of_the_setting() -> None:
 def test_every_lua_file_is_registered() -> None:
     names = {file.name.removesuffix(".lua") for file in files("shared.ledger").joinpath("lua").iterdir()}
 
-    assert names == {*_SCRIPTS, "prelude"}
+    assert names == {*_SCRIPTS, "prelude", "limits"}
