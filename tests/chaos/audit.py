@@ -28,7 +28,7 @@ _ORPHANS_ARE_OLD = 2.5 * _HOUR
 
 #: Keys that stay in the ledger whatever the number of jobs: none of them grows with it.
 LASTING_KEYS = frozenset(
-    {Key.IDENTITY, Key.COUNTERS, Key.WATERMARKS, Key.MODELS, Key.MODELS_SEEN, Key.REAPER, Key.DEAD}
+    {Key.IDENTITY, Key.COUNTERS, Key.WATERMARKS, Key.DRAIN, Key.MODELS, Key.MODELS_SEEN, Key.REAPER, Key.DEAD}
     | {Key.workers(stage) for stage in Stage}
 )
 #: kombu's own note of which queues exist.
