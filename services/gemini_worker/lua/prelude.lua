@@ -32,4 +32,10 @@ local function step(to)
   count(to)
 end
 
+-- What is waited for until `field`, from now on.
+local function wait_until(field, at)
+  set(field, at)
+  set('waits_since', NOW)
+end
+
 local function holds_probe() return state == 'half_open' and C.probe == TOKEN end

@@ -16,7 +16,7 @@ local function open()
   step('open')
   set('trips', string.format('%d', trips))
   set('cause', cause)
-  set('retry_at', NOW + pause(trips))
+  wait_until('retry_at', NOW + pause(trips))
 end
 
 local function close()
@@ -33,7 +33,8 @@ local function counted()
   local found = redis.call('HGETALL', KEY_WINDOW)
   for i = 1, #found, 2 do
     local at, what = string.match(found[i], '^(%d+):(%a+)$')
-    if tonumber(at) <= slot - SLOTS then
+    -- Of later than now: from before the clock was set back.
+    if tonumber(at) <= slot - SLOTS or tonumber(at) > slot then
       redis.call('HDEL', KEY_WINDOW, found[i])
     else
       calls = calls + tonumber(found[i + 1])

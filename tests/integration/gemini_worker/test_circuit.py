@@ -76,6 +76,12 @@ class Rig:
         """The pause, or the probe's lease, is over."""
         self.redis.hset(Key.GEMINI_CIRCUIT, mapping={"retry_at": "1", "probe_until": "1"})
 
+    def set_clock_back(self, seconds: float) -> None:
+        """Leave behind what a server would hold whose clock was that much later."""
+        for field in ("retry_at", "probe_until", "waits_since"):
+            if stored := self.redis.hget(Key.GEMINI_CIRCUIT, field):
+                self.redis.hset(Key.GEMINI_CIRCUIT, field, f"{float(str(stored)) + seconds:.6f}")
+
     def open(self, failure: ReadingFailedError = KEY_REJECTED) -> None:
         self.call(failure)
         assert self.state() is CircuitState.OPEN
@@ -219,6 +225,24 @@ def test_a_probe_that_is_told_to_wait_briefly_waits_for_the_growing_pause(rig: R
     assert 5 < rig.seen.retry_in_s <= 10
 
 
+@pytest.mark.parametrize("probing", [False, True])
+def test_a_clock_that_is_set_back_makes_no_pause_longer(rig: Rig, probing: bool) -> None:
+    rig.open()
+    if probing:
+        rig.pass_time()
+        rig.breaker.admit()
+    rig.set_clock_back(7200)
+    assert rig.seen.retry_in_s > 7000
+    rig.refused()
+    assert 0 < rig.seen.retry_in_s <= (rig.settings.gemini_timeout_s + 5 if probing else 5)
+
+
+def test_calls_of_before_the_clock_was_set_back_are_forgotten(rig: Rig) -> None:
+    rig.redis.hset(Key.GEMINI_CIRCUIT_WINDOW, "99999999999:failed", 50)
+    rig.call(TIMEOUT)
+    assert rig.state() is CircuitState.CLOSED
+
+
 def test_a_call_that_began_before_it_opened_changes_nothing(rig: Rig) -> None:
     early = [rig.breaker.admit() for _ in range(3)]
     rig.open()
@@ -226,6 +250,14 @@ def test_a_call_that_began_before_it_opened_changes_nothing(rig: Rig) -> None:
     for admission, failure in zip(early, (None, TIMEOUT, KEY_REJECTED), strict=True):
         rig.breaker.record(admission, failure)
     assert rig.redis.hgetall(Key.GEMINI_CIRCUIT) == shown
+
+
+def test_a_call_from_before_an_outage_says_nothing_after_it(rig: Rig) -> None:
+    early = rig.breaker.admit()
+    rig.open()
+    rig.probe(None)
+    rig.breaker.record(early, KEY_REJECTED)
+    assert rig.state() is CircuitState.CLOSED
 
 
 # --- the probe --------------------------------------------------------------------------------------------

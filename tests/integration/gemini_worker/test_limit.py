@@ -93,7 +93,7 @@ def test_who_is_behind_others_of_its_worker_does_not_hope_for_their_token(
 
     def sleep(_: float) -> None:
         waiting.set()
-        token_comes.wait()
+        token_comes.wait(10)
         with valkey.client() as client:
             client.delete(Key.bucket("gemini"))
 
