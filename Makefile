@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test e2e outage train evaluate dead-letters lock clean
+.PHONY: help demo run check test chaos soak e2e outage train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -33,6 +33,12 @@ e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it a
 
 outage: $(VENV)/.test ## The pace of ML readings with Gemini down against Gemini well, in turns (ARGS="--kind overloaded")
 	$(BIN)/python -m benchmarks.gemini_outage $(ARGS)
+
+chaos: $(VENV)/.test ## Break the cluster while 10,000 jobs run, account for each (ARGS="--jobs 2000 --seed 1 --faults …")
+	$(BIN)/python -m tests.chaos run $(ARGS)
+
+soak: $(VENV)/.test ## Half load for 30 minutes: what grows? (ARGS="--minutes 5")
+	$(BIN)/python -m tests.chaos soak $(ARGS)
 
 train: $(VENV)/.test ## Train a model bundle, or say why it must not ship: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
 	$(BIN)/python -m services.ml_worker.training.train --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(OUT)" $(ARGS)

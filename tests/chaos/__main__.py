@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import Options, run
+from tests.chaos.soak import SoakOptions, soak
 
 _OUT = Path("var/chaos")
 
@@ -21,7 +22,14 @@ def main() -> int:
     chaos.add_argument("--rate", type=float, default=40.0, help="jobs submitted a second, at most")
     chaos.add_argument("--faults", default="all", help=f"comma-separated, of: {', '.join(FAULTS)}")
     chaos.add_argument("--mixed-only", action="store_true", help="leave out the part with each fault alone")
-    return _chaos(parser.parse_args())
+    long = commands.add_parser("soak", help="break nothing and watch what grows")
+    long.add_argument("--minutes", type=float, default=30.0, help="how long")
+    long.add_argument(
+        "--load", type=float, default=0.5, help="share of the rate at which the machine saturates"
+    )
+    long.add_argument("--seed", type=int, default=1, help="of the submissions")
+    args = parser.parse_args()
+    return _chaos(args) if args.command == "run" else _soak(args)
 
 
 def _chaos(args: argparse.Namespace) -> int:
@@ -30,6 +38,12 @@ def _chaos(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     faults = list(FAULTS) if args.faults == "all" else args.faults.split(",")
     report = run(Options(seed, args.jobs, faults, rate=args.rate, has_alone=not args.mixed_only))
+    sys.stdout.write(f"{report.text()}{report.save(_OUT)}\n")
+    return 1 if report.violations else 0
+
+
+def _soak(args: argparse.Namespace) -> int:
+    report = soak(SoakOptions(args.minutes, args.seed, load=args.load))
     sys.stdout.write(f"{report.text()}{report.save(_OUT)}\n")
     return 1 if report.violations else 0
 

@@ -31,6 +31,8 @@ LASTING_KEYS = frozenset(
     {Key.IDENTITY, Key.COUNTERS, Key.WATERMARKS, Key.DRAIN, Key.MODELS, Key.MODELS_SEEN, Key.REAPER, Key.DEAD}
     | {Key.workers(stage) for stage in Stage}
 )
+#: Rates and quotas of a tenant: some for each of them, whatever the number of jobs.
+_OF_TENANTS = (Key.bucket(""), Key.spent(""))
 #: kombu's own note of which queues exist.
 _BINDINGS = "_kombu.binding"
 
@@ -146,7 +148,7 @@ class Auditor:
         with cluster.ledger_server.client() as ledger, cluster.broker_server.client() as broker:
             self.audit.ledger_keys = sorted(_keys(ledger))
             self.audit.broker_keys = sorted(_keys(broker))
-        unknown = set(self.audit.ledger_keys) - LASTING_KEYS
+        unknown = {key for key in self.audit.ledger_keys if not key.startswith(_OF_TENANTS)} - LASTING_KEYS
         unknown |= {key for key in self.audit.broker_keys if not key.startswith(_BINDINGS)}
         self._claim(not unknown, f"keys that nobody accounts for: {sorted(unknown)[:20]}")
 

@@ -19,6 +19,8 @@ from tests.chaos.pictures import Wish, Wishes
 
 _GIVE_UP_S = 240.0
 _TRY_AGAIN_S = 0.5
+#: Who has waited long asks less often.
+_LONGEST_PAUSE_S = 4.0
 _LATER = (429, 503)
 
 
@@ -128,8 +130,8 @@ class Client:
         return job
 
     async def _see_end(self, http: httpx.AsyncClient, job: Followed) -> None:
-        give_up = time.monotonic() + _GIVE_UP_S
-        while time.monotonic() < give_up:
+        start = time.monotonic()
+        while (waited := time.monotonic() - start) < _GIVE_UP_S:
             answer = await self._ask(http, "GET", f"/v1/jobs/{job.job_id}")
             if answer is None:
                 return
@@ -142,7 +144,7 @@ class Client:
             if found["ended_at"]:
                 self._note_end(job, answer, found)
                 return
-            await asyncio.sleep(_retry_after(answer))
+            await asyncio.sleep(max(_retry_after(answer), min(waited / 2, _LONGEST_PAUSE_S)))
         self.record.violations.append(f"{job.job_id} has not ended within {_GIVE_UP_S:.0f} s")
 
     def _note_end(self, job: Followed, answer: httpx.Response, found: dict[str, Any]) -> None:
