@@ -93,7 +93,9 @@ class Stack:
         return {name: int(value) for name, value in zip(flat[::2], flat[1::2], strict=True)}
 
     def _valkey(self, *command: str) -> str:
-        return docker("exec", self.container("ledger"), "valkey-cli", *command)
+        # As the operator, whose password lies in the ledger's own container.
+        script = 'REDISCLI_AUTH=$(cat /run/credentials/operator) exec valkey-cli --user operator "$@"'
+        return docker("exec", self.container("ledger"), "sh", "-c", script, "sh", *command)
 
     def _take_key(self) -> None:
         """As docs/deploy.md says; the gateway may take a second to notice."""

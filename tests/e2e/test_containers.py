@@ -87,6 +87,26 @@ def test_only_the_gemini_worker_has_the_key(stack: Stack) -> None:
             assert sees_key == (service == "gemini_worker")
 
 
+def test_no_password_is_seen_from_outside_and_each_service_sees_its_own(stack: Stack) -> None:
+    passwords = {
+        service: docker("exec", stack.container(service), "cat", "/run/credentials/ledger.password")
+        for service in PYTHON_SERVICES
+    }
+    assert len(set(passwords.values())) == len(PYTHON_SERVICES)
+    for service in SERVICES:
+        seen = docker("inspect", stack.container(service)) + docker("logs", stack.container(service))
+        assert not [name for name, password in passwords.items() if password in seen]
+        files = docker("exec", stack.container(service), "sh", "-c", "cat /run/credentials/*")
+        assert {name for name, password in passwords.items() if password in files} <= {service}
+        assert not _succeeds(stack.container(service), "touch", "/run/credentials/planted")
+
+
+@pytest.mark.parametrize("server", ["ledger", "broker"])
+def test_nobody_gets_in_without_a_password(stack: Stack, server: str) -> None:
+    said = docker("exec", stack.container(server), "sh", "-c", "valkey-cli ping 2>&1 || true")
+    assert "NOAUTH" in said
+
+
 def test_the_gemini_worker_cannot_change_what_is_stored(stack: Stack) -> None:
     assert not _succeeds(stack.container("gemini_worker"), "touch", "/blobs/planted")
     assert _succeeds(stack.container("fusion"), "touch", "/blobs/probe")
