@@ -10,6 +10,8 @@ from shared.errors import HouseFullError, MediScanError, TooManyError
 _PART = 0.1
 #: ... within these bounds, whatever the estimate says.
 _MIN_WAIT_S, _MAX_WAIT_S = 1.0, 60.0
+#: While nothing has ended lately; a refusal is cheap, and the first jobs may be about to end.
+_UNKNOWN_WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Admission:
 
     def _backlog_wait_s(self) -> float:
         if not self.drain_per_s:
-            return _MAX_WAIT_S
+            return _UNKNOWN_WAIT_S
         return min(_MAX_WAIT_S, max(_MIN_WAIT_S, _PART * self.live_jobs / self.drain_per_s))
 
 

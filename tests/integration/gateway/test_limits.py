@@ -86,7 +86,7 @@ def test_a_tenant_with_its_share_is_refused_until_one_of_its_jobs_ends(small: Ho
     first = small.accepted(GOOD)
     small.accepted(GOOD)
 
-    assert assert_refused(small.submit(GOOD), 429, "tenant_full") == 60
+    assert assert_refused(small.submit(GOOD), 429, "tenant_full") == 5
     assert len(small.files()) == 2
 
     small.http.post(f"/v1/jobs/{first.job_id}/cancel")

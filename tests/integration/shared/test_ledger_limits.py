@@ -112,10 +112,10 @@ def test_headers_state_policy_and_what_is_left(admit: Callable[..., Admission]) 
 # --- how long to wait for room ----------------------------------------------------------------------------
 
 
-def test_while_nothing_ends_the_wait_is_the_longest(jobs: Jobs, admit: Callable[..., Admission]) -> None:
+def test_while_nothing_ends_the_wait_is_a_guess(jobs: Jobs, admit: Callable[..., Admission]) -> None:
     jobs.create()
 
-    assert admit(max_live=1).refused(Verdict.HOUSE_FULL).retry_after_s == 60
+    assert admit(max_live=1).refused(Verdict.HOUSE_FULL).retry_after_s == 5
 
 
 def test_the_rate_at_which_jobs_end_is_known(jobs: Jobs, admit: Callable[..., Admission]) -> None:
@@ -143,7 +143,7 @@ def test_of_what_ended_in_the_window_before_a_part_still_counts(
 
 
 @pytest.mark.parametrize(
-    ("live", "drain", "wait_s"), [(100, 2.0, 5.0), (100, 1000.0, 1.0), (10_000, 1.0, 60.0), (5, 0.0, 60.0)]
+    ("live", "drain", "wait_s"), [(100, 2.0, 5.0), (100, 1000.0, 1.0), (10_000, 1.0, 60.0), (5, 0.0, 5.0)]
 )
 def test_a_tenth_of_the_backlog_is_waited_for_within_bounds(live: int, drain: float, wait_s: float) -> None:
     admission = Admission(Verdict.HOUSE_FULL, Limits(), live, drain, 0, 0, 0, 0, 0)
