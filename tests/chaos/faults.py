@@ -314,14 +314,15 @@ def _blobs_full(arena: Arena, draw: random.Random) -> str:
     seconds = draw.uniform(1, 4)
     pids = [pid for service in SERVICES for pid in arena.processes(service)]
     for pid in pids:
-        _limit_files(pid, 0)
+        limit_files(pid, 0)
     time.sleep(seconds)
     for pid in {pid for service in SERVICES for pid in arena.processes(service)} | set(pids):
-        _limit_files(pid, resource.RLIM_INFINITY)
+        limit_files(pid, resource.RLIM_INFINITY)
     return f"for {seconds:.1f} s"
 
 
-def _limit_files(pid: int, limit: int) -> None:
+def limit_files(pid: int, limit: int) -> None:
+    """From now on a process may make no file longer than this; no error if it is gone."""
     with contextlib.suppress(ProcessLookupError):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
