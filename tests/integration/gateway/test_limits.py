@@ -254,6 +254,9 @@ def test_a_ledger_that_takes_no_new_job_is_told_before_the_upload(
         house.reset_files()
         assert_refused(house.submit(image), 503, code)
         assert house.files() == []
+        with connection(house) as opened:  # and before a byte of it is sent
+            opened.sendall(head(image_form(image)))
+            assert f'"code":"{code}"'.encode() in answer_on(opened)
     finally:
         undo()
 
