@@ -1,11 +1,11 @@
-"""Entry point: `python -m mediscan keys ...`. One line and exit status 1 for what we can explain."""
+"""Entry point: `python -m mediscan keys ...`, `audit ...`. One line and exit status 1 for what we can explain."""
 
 import sys
 
 import typer
 
-from mediscan import keys
-from shared.errors import MediScanError
+from mediscan import audit, keys
+from mediscan.wire import IS_DISTRIBUTED
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,16 +14,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="MediScan from the command line.",
 )
-app.add_typer(keys.app, name="keys")
+if not IS_DISTRIBUTED:
+    # For operators; the server's code is here.
+    app.add_typer(keys.app, name="keys")
+    app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
     """Do what the command line says."""
     try:
         app(prog_name="python -m mediscan")
-    except MediScanError as error:
-        sys.stderr.write(f"mediscan: {error.detail}\n")
+    except _explained() as error:
+        sys.stderr.write(f"mediscan: {error}\n")
         sys.exit(1)
+
+
+def _explained() -> tuple[type[Exception], ...]:
+    """Errors whose text is for a person."""
+    if IS_DISTRIBUTED:
+        return ()
+    from shared.errors import MediScanError
+
+    return (MediScanError,)
 
 
 if __name__ == "__main__":

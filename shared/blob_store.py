@@ -7,13 +7,14 @@ Open one store per process and after any fork: obstore runs threads of its own.
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
 from shared.errors import BlobMissingError, BlobStoreUnavailableError, SetupError
@@ -56,6 +57,20 @@ class BlobStore:
             obstore.put(self._store, path, data, use_multipart=False)
             if durable:
                 self._sync(path)
+
+    def put_new(self, path: str, data: bytes) -> bool:
+        """Store `data`, durably, where nothing is yet. False: there is something, which stays as it is.
+
+        After a lost reply of S3 that something may be `data` itself.
+        """
+        with _converted():
+            if self._root is not None:
+                return _link_new(self._root / path, data)
+            try:
+                obstore.put(self._store, path, data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            return True
 
     async def put_stream(self, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Store a stream as one object. If `chunks` raises, nothing is stored and the error passes through."""
@@ -192,6 +207,22 @@ def _local(root: Path) -> LocalStore:
         return LocalStore(root)
     except OSError as error:
         raise SetupError(f"MEDISCAN_BLOB_URL: the folder {root} cannot be made or used") from error
+
+
+def _link_new(target: Path, data: bytes) -> bool:
+    """Under its name only once it is whole and on disk: a power cut leaves all of it or nothing."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = target.with_name(f"{target.name}#{secrets.randbits(63)}")  # obstore lists no such name
+    try:
+        staged.write_bytes(data)
+        _fsync(staged)
+        os.link(staged, target)
+    except FileExistsError:
+        return False
+    finally:
+        staged.unlink(missing_ok=True)
+    _fsync(target.parent)
+    return True
 
 
 def _fsync(target: Path) -> None:

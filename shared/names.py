@@ -54,6 +54,9 @@ _TENANT = re.compile(TENANT_PATTERN)
 #: Folder of the blob store, beside those of the tenants: one object an API key.
 KEYS_FOLDER = "_keys"
 
+#: Folder of the blob store with the segments of the audit trail.
+AUDIT_FOLDER = "_audit"
+
 
 class JobRef(NamedTuple):
     """A job with its tenant: what a message carries, and what every key and blob path is made from."""
@@ -140,6 +143,10 @@ class Key:
     GEMINI_CIRCUIT = "mediscan:circuit:gemini"
     #: Hash `slot:outcome` -> calls to Gemini of the last minute or so.
     GEMINI_CIRCUIT_WINDOW = "mediscan:circuit:gemini:window"
+    #: List of audit events (JSON) that are not sealed yet, oldest first.
+    AUDIT = "mediscan:audit"
+    #: `segment hash`: up to where the audit trail holds everything that this ledger ever handed over.
+    AUDIT_HEAD = "mediscan:audit:head"
     #: Present while a reaper is alive.
     REAPER = "mediscan:reaper"
 

@@ -16,6 +16,8 @@ from services.fusion.lost import LedgerWatch
 from services.fusion.retention import sweep
 from services.fusion.settings import FusionSettings
 from shared import queue
+from shared.audit.sealer import Sealer
+from shared.audit.trail import Trail
 from shared.blob_store import BlobStore
 from shared.errors import BrokerUnavailableError, MediScanError
 from shared.ledger import Action, Ledger
@@ -40,7 +42,7 @@ def run(app: Celery, settings: FusionSettings) -> None:
 
 
 class Reaper:
-    """One look at the due jobs at a time; between looks it remembers only when it last swept."""
+    """One look at the due jobs at a time; between looks it remembers only when it last sealed and swept."""
 
     def __init__(self, app: Celery, settings: FusionSettings, ledger: Ledger, blobs: BlobStore) -> None:
         self._app = app
@@ -48,7 +50,8 @@ class Reaper:
         self._ledger = ledger
         self._blobs = blobs
         self._watch = LedgerWatch(ledger, blobs, settings)
-        self._next_sweep = 0.0
+        self._sealer = Sealer(ledger, Trail(blobs))
+        self._next_seal = self._next_sweep = 0.0
 
     def look(self) -> bool:
         """Handle one batch; True if there may be more at once. An absent ledger or store is tried again later."""
@@ -56,6 +59,7 @@ class Reaper:
             self._ledger.reaper_beat()
             found = self._reap()
             self._watch.look()
+            self._seal_in_time()
             self._sweep_in_time()
         except MediScanError as error:
             log.warning("reaper: %s", error.detail, extra={"code": error.code})
@@ -85,6 +89,11 @@ class Reaper:
             return {stage for stage in Stage if queue.depth(self._app, stage) == 0}
         except BrokerUnavailableError:
             return set()  # unknown is not empty: publishing now would fail anyway
+
+    def _seal_in_time(self) -> None:
+        if time.monotonic() >= self._next_seal:
+            self._next_seal = time.monotonic() + self._settings.audit_seal_s
+            self._sealer.seal()
 
     def _sweep_in_time(self) -> None:
         if time.monotonic() < self._next_sweep:

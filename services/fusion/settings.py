@@ -31,6 +31,10 @@ class FusionSettings(Settings):
     risk_high_from: Score = Field(70, description="Risk score at which the high band begins.")
     reaper_interval_s: Seconds = Field(1, description="Pause between two looks at the due jobs.")
     reaper_batch: int = Field(500, ge=1, description="Due jobs handled in one look.")
+    audit_seal_s: Seconds = Field(
+        60,
+        description="Pause between two sealings of the audit trail; until then the ledger holds its events.",
+    )
     sweep_interval_s: Seconds = Field(600, description="Pause between two sweeps of old and orphaned blobs.")
 
     @model_validator(mode="after")

@@ -1,13 +1,15 @@
 """The gateway as a FastAPI application. Imports no worker, no TensorFlow, no LiteRT; a test holds it to that."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
 from services.gateway import docs_page, openapi, problems, routes_health, routes_jobs, routes_models
 from services.gateway.access_log import AccessLog
 from services.gateway.headers import SecurityHeaders
+from services.gateway.refused_logins import record_now_and_then
 from services.gateway.resources import Resources
 from shared.contracts import DISCLAIMER
 
@@ -36,5 +38,9 @@ def create_app(resources: Resources) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    recorder = asyncio.create_task(record_now_and_then(app.state.resources))
     yield
+    recorder.cancel()
+    with suppress(asyncio.CancelledError):
+        await recorder
     app.state.resources.close()

@@ -15,7 +15,7 @@ from services.gateway import resources
 from services.gateway.api_keys import ApiKey, Scope, check, presented
 from services.gateway.key_ring import KeyRing
 from services.gateway.resources import Resources
-from shared.errors import ForbiddenError, MediScanError
+from shared.errors import ForbiddenError, MediScanError, UnauthenticatedError
 
 __all__ = ["OPEN", "AnyCaller", "Caller", "Reader", "Scope", "Submitter", "identify", "is_operator", "of"]
 
@@ -71,9 +71,13 @@ async def is_operator(request: Request) -> bool:
 
 
 async def _key_holder(request: Request, held: Resources, keys: KeyRing) -> Caller:
-    token = presented(request.headers.getlist("authorization"), request.headers.getlist("x-api-key"))
-    stored = await keys.find(token.key_id, held.run)
-    return _as_caller(check(token, stored, datetime.now(UTC)))
+    try:
+        token = presented(request.headers.getlist("authorization"), request.headers.getlist("x-api-key"))
+        stored = await keys.find(token.key_id, held.run)
+        return _as_caller(check(token, stored, datetime.now(UTC)))
+    except UnauthenticatedError:
+        held.refused.add()
+        raise
 
 
 def _as_caller(key: ApiKey) -> Caller:

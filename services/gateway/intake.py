@@ -7,10 +7,12 @@ published by the reaper. Neither costs a job (docs/decisions/0001-ledger-is-the-
 import logging
 from contextlib import suppress
 
+from services.gateway.audited import audited
 from services.gateway.logic import Submission, stages_to_publish
 from services.gateway.resources import Resources
 from services.gateway.upload import ImageUpload
 from services.gateway.wishes import resolve
+from shared.audit.event import AuditAction
 from shared.errors import (
     BlobStoreUnavailableError,
     BrokerUnavailableError,
@@ -71,7 +73,9 @@ def _discard(resources: Resources, path: str) -> None:
 
 def _record(resources: Resources, ref: JobRef, new: NewJob, admitted: Admission) -> JobRecord:
     try:
-        job = resources.ledger.create(ref, new, admitted)
+        job = resources.ledger.create(
+            ref, new, admitted, audit=audited(AuditAction.SUBMITTED, admitted.limits.key_id, ref)
+        )
     except (HouseFullError, TooManyError, LedgerRefusedError):
         # The ledger answered, and said no. If instead nothing was heard, it may hold the job all the same: then
         # the image stays, for a recorded job may need it, and the sweep for orphans takes it if there is none.

@@ -7,6 +7,8 @@ from pydantic import ValidationError
 
 from services.gateway.api_keys import ApiKey, Token
 from services.gateway.key_store import KeyStore, successor
+from shared.audit.event import AuditAction, event
+from shared.audit.trail import Trail
 from shared.blob_store import BlobStore
 from shared.errors import BadKeyRequestError, ConflictError
 from shared.settings import Settings, load
@@ -17,6 +19,7 @@ class KeyAdmin:
 
     def __init__(self, blobs: BlobStore) -> None:
         self._store = KeyStore(blobs)
+        self._trail = Trail(blobs)
 
     @classmethod
     def open(cls) -> Self:
@@ -40,6 +43,7 @@ class KeyAdmin:
             key = ApiKey.model_validate({**wanted, **fields})
         except ValidationError as error:
             raise BadKeyRequestError(_said(error)) from error
+        self._note(AuditAction.KEY_CREATED, key)
         self._store.save(key)
         return key, token
 
@@ -48,6 +52,7 @@ class KeyAdmin:
         key = self._store.get(key_id)
         if key.revoked_at is None:
             key = key.model_copy(update={"revoked_at": datetime.now(UTC)})
+            self._note(AuditAction.KEY_REVOKED, key)
             self._store.save(key)
         return key
 
@@ -61,9 +66,16 @@ class KeyAdmin:
         if old.state(now) != "valid":
             raise ConflictError(f"key {key_id} is {old.state(now)}: make a new one with `keys create`")
         new, ending = successor(old, token, now, now + overlap)
+        self._note(AuditAction.KEY_ROTATED, old)
+        self._note(AuditAction.KEY_CREATED, new)
         self._store.save(new)
         self._store.save(ending)
         return new, token, ending
+
+    def _note(self, action: AuditAction, key: ApiKey) -> None:
+        # Before it happens, so that nothing happens unrecorded; and straight into the trail, not by the ledger:
+        # a key must be revocable while that is away.
+        self._trail.append(event(action, "operator", tenant=key.tenant, about=key.id))
 
 
 def _said(error: ValidationError) -> str:

@@ -12,11 +12,13 @@ from shared.contracts import (
     JobView,
     Metadata,
     Readiness,
+    Readings,
     SkippedReading,
     SkippedReason,
+    WaitingReading,
 )
 from shared.errors import BadUploadError, ConflictError
-from shared.job_state import TERMINAL, JobState
+from shared.job_state import TERMINAL, JobState, StageState
 from shared.names import Priority, Stage
 
 #: How long a poller is asked to wait, in seconds.
@@ -103,6 +105,12 @@ def poll_headers(job: JobView) -> dict[str, str]:
     """
     headers = {"ETag": etag(job), "Cache-Control": "no-store"}
     return headers if job.state in TERMINAL else headers | {"Retry-After": str(RETRY_AFTER_S)}
+
+
+def unread(job: JobView) -> JobView:
+    """The job as a caller sees it who may not read: nothing of what the readers said."""
+    nothing = WaitingReading(state=StageState.PENDING, deliveries=0)
+    return job.model_copy(update={"readings": Readings(ml=nothing, gemini=nothing), "result": None})
 
 
 def check_cancelled(state: JobState) -> None:

@@ -22,9 +22,12 @@ def find(resources: Resources, ref: JobRef) -> JobView:
     return view(job) if job else _archived(resources, ref)
 
 
-def cancel(resources: Resources, ref: JobRef) -> JobView:
-    """Call a job off unless it is over, and return it as it then stands; NotFoundError as for `find`."""
-    job = resources.ledger.cancel(ref)
+def cancel(resources: Resources, ref: JobRef, audit: str) -> JobView:
+    """Call a job off unless it is over, and return it as it then stands; NotFoundError as for `find`.
+
+    audit: the event that is recorded if this called it off.
+    """
+    job = resources.ledger.cancel(ref, audit=audit)
     return view(job) if job else _archived(resources, ref)
 
 

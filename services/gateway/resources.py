@@ -1,9 +1,10 @@
 """What a gateway process holds open, and the one way to make a blocking call without stopping the others."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from celery import Celery
@@ -24,6 +25,25 @@ T = TypeVar("T")
 _LEDGER_PATIENCE_S = 2.0
 
 
+class Counter:
+    """Counts from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def add(self, count: int = 1) -> None:
+        """Count so many more."""
+        with self._lock:
+            self._count += count
+
+    def taken(self) -> int:
+        """What was counted, and begin again."""
+        with self._lock:
+            count, self._count = self._count, 0
+            return count
+
+
 @dataclass(frozen=True)
 class Resources:
     """The outside world as the gateway sees it."""
@@ -36,6 +56,8 @@ class Resources:
     #: None where the gateway takes no keys.
     keys: KeyRing | None
     uploads: UploadSlots
+    #: Requests without a valid key that are not recorded yet.
+    refused: Counter = field(default_factory=Counter)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""

@@ -7,17 +7,19 @@ from starlette.responses import Response
 
 from services.gateway import lookup, resources
 from services.gateway.admission import admit
+from services.gateway.audited import audited, note, note_read
 from services.gateway.body import BodyReader, check_declared
-from services.gateway.caller import Caller, Reader, Submitter
+from services.gateway.caller import Caller, Reader, Scope, Submitter
 from services.gateway.form import SubmissionForm
 from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
-from services.gateway.logic import check_cancelled, field_limits, is_unchanged, poll_headers
+from services.gateway.logic import check_cancelled, field_limits, is_unchanged, poll_headers, unread
 from services.gateway.multipart import MultipartDecoder, boundary_of
 from services.gateway.openapi import PROBLEM_RESPONSES, SUBMISSION_BODY
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import ImageUpload
+from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
 from shared.job_view import view
@@ -53,6 +55,7 @@ async def read(request: Request, who: Reader, job_id: str) -> Response:
     headers = poll_headers(job)
     if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    await note_read(held, who, ref, job)
     return _json(job, headers)
 
 
@@ -67,6 +70,7 @@ async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     picture = await held.run(_draw, held, ref, job.readings.ml)
+    await note(held, AuditAction.HEATMAP, who, ref)
     return Response(picture, media_type="image/png", headers=headers)
 
 
@@ -74,8 +78,11 @@ async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
 async def cancel(request: Request, who: Submitter, job_id: str) -> Response:
     """Call the job off. Harmless to repeat; refused where the job has ended otherwise."""
     held, ref = _job(request, who, job_id)
-    job = await held.run(lookup.cancel, held, ref)
+    job = await held.run(lookup.cancel, held, ref, audited(AuditAction.CANCELLED, who.key_id, ref))
     check_cancelled(job.state)
+    if Scope.READ not in who.scopes:
+        return _json(unread(job), poll_headers(job))
+    await note_read(held, who, ref, job)
     return _json(job, poll_headers(job))
 
 

@@ -33,6 +33,7 @@ from shared.errors import SetupError
 from shared.job_state import StageState
 from shared.ledger import scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
+from shared.ledger.audit_list import AuditList
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
 from shared.names import JobRef, Key, Priority, Stage
@@ -188,6 +189,8 @@ class Ledger:
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
         self._settings = settings
+        #: What happened and is not sealed yet.
+        self.audit = AuditList(client)
         self._insist = client.register_script(_INSIST)
         self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
@@ -207,9 +210,12 @@ class Ledger:
         reply = self._run_limited("admit", ref, limits)
         return parse_admission(cast(list[str | int], reply), limits)
 
-    def create(self, ref: JobRef, new: NewJob, admission: Admission = UNLIMITED) -> JobRecord:
+    def create(
+        self, ref: JobRef, new: NewJob, admission: Admission = UNLIMITED, *, audit: str = ""
+    ) -> JobRecord:
         """Record a job, durably where the server fsyncs, with its deadline; its messages are yours to publish.
 
+        audit: the event to record in the same step, as JSON.
         HouseFullError or TooManyError where a limit has been reached since `admit`; nothing is recorded then.
         """
         skipped = new.gemini_skipped
@@ -225,7 +231,7 @@ class Ledger:
         gemini = StageState.SKIPPED if skipped else StageState.PENDING
         flat = [part for pair in fields.items() for part in pair]
         reading = skipped.model_dump_json() if skipped else ""
-        stored = self._run_limited("create", ref, admission.limits, gemini, reading, *flat)
+        stored = self._run_limited("create", ref, admission.limits, gemini, reading, audit, *flat)
         if isinstance(stored, str):
             raise admission.refused(Verdict(stored))
         return parse(ref, _fields(stored))
@@ -273,9 +279,12 @@ class Ledger:
         stored = self._run("complete", claim.job.ref, claim.token, result.model_dump_json())
         return parse(claim.job.ref, _fields(stored)) if stored else None
 
-    def cancel(self, ref: JobRef) -> JobRecord | None:
-        """Call a job off, unless it is over; either way return it as it then stands. None: no such job."""
-        stored = self._run("cancel", ref)
+    def cancel(self, ref: JobRef, *, audit: str = "") -> JobRecord | None:
+        """Call a job off, unless it is over; either way return it as it then stands. None: no such job.
+
+        audit: the event to record in the same step, as JSON, if it is called off by this.
+        """
+        stored = self._run("cancel", ref, audit, more_keys=[Key.AUDIT])
         return parse(ref, _fields(stored)) if stored else None
 
     def archived(self, ref: JobRef) -> None:
@@ -431,13 +440,13 @@ class Ledger:
 
     def _run_limited(self, script: str, ref: JobRef, limits: Limits, *args: str) -> Any:
         owner = f"submit:{limits.key_id}"
-        keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner)]
+        keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner), Key.AUDIT]
         with converted():
             return self._scripts[script](keys=keys, args=[str(ref), *limits.as_args(), *args])
 
-    def _run(self, script: str, ref: JobRef, *args: str) -> Any:
+    def _run(self, script: str, ref: JobRef, *args: str, more_keys: Sequence[str] = ()) -> Any:
         with converted():
-            return self._scripts[script](keys=_keys(ref), args=[str(ref), *args])
+            return self._scripts[script](keys=[*_keys(ref), *more_keys], args=[str(ref), *args])
 
 
 def _keys(ref: JobRef) -> list[str]:

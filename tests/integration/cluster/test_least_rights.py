@@ -58,6 +58,7 @@ def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "GEMINI_REQUESTS_PER_MINUTE": "1000",
         "GEMINI_DAILY_BUDGET": "1000",
         "GEMINI_CIRCUIT_COOLDOWN_S": "0.2",
+        "AUDIT_SEAL_S": "0.3",
     }
     with on_sockets(credentials, **settings) as running:
         wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
@@ -93,6 +94,16 @@ def test_the_reaper_may_repair_a_lost_message_and_a_dead_worker(cluster: Secured
             wait_until(lambda: client.brpop(["ml", "ml\x06\x169"], timeout=1), what="the message is taken")
         cluster.start("ml_worker")
         assert cluster.finished(job["id"], timeout_s=60)["state"] == "completed"
+
+
+def test_the_reaper_may_seal_the_audit_trail(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        job_id = cluster.run(scan())["id"]
+
+        def sealed() -> bool:
+            return any(job_id in path.read_text() for path in cluster.blobs.glob("_audit/*.jsonl"))
+
+        wait_until(sealed, timeout_s=30, what="the job is in the trail")
 
 
 def test_the_gemini_workers_may_open_and_close_their_circuit(

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,20 @@ def test_putting_again_replaces(store: BlobStore) -> None:
     store.put("t/a", b"second")
 
     assert store.get("t/a") == b"second"
+
+
+def test_what_must_be_new_is_stored_once_and_stays(store: BlobStore) -> None:
+    assert store.put_new("t/a", b"first")
+    assert not store.put_new("t/a", b"second")
+    assert (store.get("t/a"), store.paths("t")) == (b"first", ["t/a"])
+
+
+def test_of_many_who_want_to_be_first_one_is(store: BlobStore) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        won = list(threads.map(lambda n: store.put_new("t/a", b"%d" % n), range(40)))
+    assert won.count(True) == 1
+    assert store.get("t/a") == b"%d" % won.index(True)
+    assert store.paths("t") == ["t/a"]
 
 
 def test_a_stream_is_one_object(store: BlobStore) -> None:

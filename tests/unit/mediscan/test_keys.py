@@ -3,44 +3,10 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mediscan.__main__ import main
-from services.gateway.key_store import KeyStore
-from shared.blob_store import BlobStore
-
-
-class Terminal:
-    """Runs commands in this process, over a blob store of the test's own."""
-
-    def __init__(
-        self, store: KeyStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        self.store = store
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit status, standard output, standard error."""
-        self._monkeypatch.setattr(sys, "argv", ["mediscan", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    def json(self, *arguments: str) -> Any:
-        status, out, err = self.run(*arguments, "--json")
-        assert status == 0, err
-        return json.loads(out)
-
-
-@pytest.fixture
-def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    monkeypatch.setenv("MEDISCAN_BLOB_URL", f"file://{tmp_path}")
-    return Terminal(KeyStore(BlobStore.open(f"file://{tmp_path}")), monkeypatch, capsys)
+from tests.unit.mediscan.terminal import Terminal
 
 
 def test_a_new_key_alone_is_on_standard_output(terminal: Terminal) -> None:

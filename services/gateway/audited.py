@@ -1,0 +1,27 @@
+"""What the gateway writes into the audit trail, and what it does not.
+
+A job is `read` where an answer holds a reading or a result; an answer that says "not changed" or "not yet" tells
+nothing about a patient and is not recorded. Nothing is told before it is recorded.
+"""
+
+from services.gateway.caller import Caller
+from services.gateway.resources import Resources
+from shared.audit.event import AuditAction, event
+from shared.contracts import GeminiReading, JobView, MlReading
+from shared.names import JobRef
+
+
+def audited(action: AuditAction, key_id: str, ref: JobRef) -> str:
+    """The event that the holder of a key does this to a job, now, as the ledger takes it."""
+    return event(action, key_id, tenant=ref.tenant, job=ref.job_id).text()
+
+
+async def note(held: Resources, action: AuditAction, who: Caller, ref: JobRef) -> None:
+    """Record it, durably; LedgerUnavailableError where that cannot be, and then it must not happen."""
+    await held.run(held.ledger.audit.append, audited(action, who.key_id, ref))
+
+
+async def note_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:
+    """Record that `who` is about to see the job, if there is something to see."""
+    if isinstance(job.readings.ml, MlReading) or isinstance(job.readings.gemini, GeminiReading):
+        await note(held, AuditAction.READ, who, ref)

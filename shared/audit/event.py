@@ -1,0 +1,73 @@
+"""One thing that somebody did."""
+
+import secrets
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+
+class AuditAction(StrEnum):
+    """What is recorded."""
+
+    #: A job was accepted.
+    SUBMITTED = "submitted"
+    #: An answer held a reading or a result.
+    READ = "read"
+    #: A heatmap was handed out: pixels of the image with the reading over them.
+    HEATMAP = "exported_heatmap"
+    #: A job was called off.
+    CANCELLED = "cancelled"
+    #: By an operator: a key was made, ended, followed by another.
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    KEY_ROTATED = "key_rotated"
+    #: So many requests without a valid key since the last such event of the same gateway.
+    REFUSED_LOGINS = "refused_logins"
+    #: A ledger without memory of this trail came into use: the first one, or one after a loss. What a lost one
+    #: held and was not sealed is not in the trail.
+    LEDGER_BEGAN = "ledger_began"
+
+
+class AuditEvent(BaseModel):
+    """Who did what, when; ids alone, nothing about a patient. `at` is the clock of the process that let it happen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Unique: what is sealed is told by it from what is not.
+    id: str
+    at: AwareDatetime
+    action: AuditAction
+    #: Id of the caller's API key; `open` without keys, `operator` at a command line, `house` for MediScan itself.
+    key: str
+    tenant: str | None = None
+    job: str | None = None
+    #: The API key that was made or changed.
+    about: str | None = None
+    count: int | None = None
+
+    def text(self) -> str:
+        """One line of JSON."""
+        return self.model_dump_json(exclude_none=True)
+
+
+def event(
+    action: AuditAction,
+    key: str,
+    *,
+    tenant: str | None = None,
+    job: str | None = None,
+    about: str | None = None,
+    count: int | None = None,
+) -> AuditEvent:
+    """What happens now."""
+    return AuditEvent(
+        id=secrets.token_hex(8),
+        at=datetime.now(UTC),
+        action=action,
+        key=key,
+        tenant=tenant,
+        job=job,
+        about=about,
+        count=count,
+    )
