@@ -155,6 +155,13 @@ def test_many_sealers_at_once_do_not_fork_the_chain_and_seal_each_event_once(hou
     assert house.waiting() == 0
 
 
+def test_a_sealer_that_begins_late_does_not_skip_what_another_sealed_meanwhile(house: House) -> None:
+    first, later = Head(1, "a" * 64), Head(3, "b" * 64)
+    house.ledger.audit.begin(first)
+    house.ledger.audit.begin(later)
+    assert house.ledger.audit.waiting(1) == (first, [])
+
+
 def test_sealing_goes_on_while_events_come(house: House) -> None:
     with ThreadPoolExecutor(2) as threads:
         coming = threads.submit(house.happen, 120)
