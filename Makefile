@@ -5,9 +5,11 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
+FUZZ := tests/unit/gateway/test_fuzz.py tests/unit/shared/test_image_fuzz.py tests/integration/gateway/test_raw_http.py \
+  tests/integration/gateway/test_openapi.py
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test chaos soak e2e outage train evaluate dead-letters lock clean
+.PHONY: help demo run check test fuzz chaos soak e2e outage train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -27,6 +29,9 @@ check: $(VENV)/.test ## ruff, strict mypy, security lint, known vulnerabilities 
 
 test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(VENV)/.test ## Search for input that hurts, for about ten minutes: other examples in each run (TIMES=50 for how many)
+	FUZZ_TIMES=$(or $(TIMES),10) $(BIN)/python -m pytest $(FUZZ) $(ARGS)
 
 e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it and through a killed worker
 	$(BIN)/python -m pytest tests/e2e $(ARGS)

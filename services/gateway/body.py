@@ -7,13 +7,16 @@ from starlette.types import Message, Receive
 
 from shared.errors import BadUploadError, TooLargeError
 
+#: More than any length has; Python refuses to read thousands of digits.
+_MAX_DIGITS = 20
+
 
 def check_declared(headers: Mapping[str, str], max_bytes: int) -> None:
     """Refuse at once what the headers already give away: no body, or one over the limit."""
     declared = headers.get("content-length", "0" if "transfer-encoding" not in headers else "")
     if declared == "0":
         raise empty_body()
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and (len(declared) > _MAX_DIGITS or int(declared) > max_bytes):
         raise _too_large(max_bytes)
 
 

@@ -27,6 +27,7 @@ _FORM = {
         },
         "prior_job_id": {
             "type": "string",
+            "pattern": "^(job_[0-9a-d][0-9a-f]{31})?$",
             "description": "An earlier finished job of yours: the result then carries the change since.",
         },
         "metadata": {

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.gateway.listen import url
+from services.gateway.protocol import BoundedHttp
 from services.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def serve(app: FastAPI, bound: socket.socket, settings: GatewaySettings) -> None
         server_header=False,
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=settings.proxies,
+        http=BoundedHttp,
         ws="none",
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )

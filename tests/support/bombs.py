@@ -78,9 +78,15 @@ def jpeg_of_strays(count: int) -> bytes:
 
 
 def png_with_tail(count: int) -> bytes:
-    """A small PNG with `count` empty chunks of no meaning behind its pixels, where no header check sees them."""
+    """A small PNG with `count` tiny comments behind its pixels, where no header check sees them."""
     small = images.png()
-    return small[:-12] + chunk(b"prVt", b"") * count + small[-12:]
+    return small[:-12] + chunk(b"tEXt", b"a\0") * count + small[-12:]
+
+
+def png_with_late_text(unpacked: int) -> bytes:
+    """A small PNG with text behind its pixels that unpacks to this many bytes."""
+    small = images.png()
+    return small[:-12] + chunk(b"zTXt", b"note\0\0" + zeros(unpacked)) + small[-12:]
 
 
 def palette_out_of_range() -> bytes:

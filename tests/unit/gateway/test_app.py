@@ -24,7 +24,7 @@ FORBIDDEN = (
     "google.genai",
     "google.generativeai",
 )
-WORKERS = ("services.ml_worker", "services.gemini_worker", "services.fusion")
+WORKERS = ("services.ml_worker", "services.gemini_worker", "services.fusion", "shared.image")
 
 
 @pytest.fixture
