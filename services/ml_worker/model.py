@@ -93,6 +93,41 @@ class Parity(_Strict):
     auc_float32: Probability
 
 
+class Repeats(_Strict):
+    """The held-out AUC on one set of images, by seed and by epoch: how much of it is chance."""
+
+    #: Of folds and networks.
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)]
+    #: For each seed, after the epoch that was chosen for all.
+    auc: tuple[Probability, ...]
+    #: After each epoch, the mean over seeds.
+    by_epoch: tuple[Probability, ...]
+
+
+class Cost(_Strict):
+    """What one variant costs."""
+
+    bytes: Annotated[int, Field(gt=0)]
+    #: Median processor time of one image, one thread.
+    ms: Annotated[float, Field(gt=0)]
+
+
+class Compared(_Strict):
+    """A network trained for the same task, beside the others: this one, or another that was tried."""
+
+    architecture: str
+    #: Of the longest training in cross-validation, and how many seeds of it.
+    epochs: Annotated[int, Field(gt=0)]
+    seeds: Annotated[int, Field(gt=0)]
+    #: Held out, of the images that the doubt was fitted to.
+    n: Annotated[int, Field(gt=0)]
+    auc: Probability
+    auc_interval: Interval
+    files: dict[Variant, Cost]
+    #: Why the release gate does not let it through; empty where it does.
+    refused: tuple[str, ...]
+
+
 class DataSource(_Strict):
     """A set of images that went into the bundle or judged it."""
 
@@ -170,6 +205,9 @@ class Card(_Strict):
     ood: OodGate
     metrics: dict[str, SetMetrics]
     parity: dict[str, Parity]
+    #: By the names of `metrics`: the cross-validated sets.
+    repeats: dict[str, Repeats] = {}
+    comparison: tuple[Compared, ...] = ()
     data: tuple[DataSource, ...]
     training_command: str
     limits: tuple[str, ...]

@@ -9,15 +9,18 @@ import numpy as np
 from services.ml_worker.training.metrics import Floats, Labels
 
 
-def fit(truth: Labels, scores: Floats, alpha: float) -> tuple[float, float]:
-    """Least P(label) for Negative and Positive to be in the set, from held-out P(positive)."""
+def fit(truth: Labels, scores: Floats, alpha: float, readings: int = 1) -> tuple[float, float]:
+    """Least P(label) for Negative and Positive to be in the set, from held-out P(positive).
+
+    `readings`: how many scores each image has; that many readings of one image are no further images.
+    """
     negative, positive = 1 - scores[truth == 0], scores[truth == 1]
-    return _least(negative, alpha), _least(positive, alpha)
+    return _least(negative, alpha, readings), _least(positive, alpha, readings)
 
 
-def _least(p_true: Floats, alpha: float) -> float:
-    """The floor(alpha (n + 1))-th smallest: the finite-sample correction; 0 where n is too small to leave any out."""
-    rank = int(np.floor(alpha * (len(p_true) + 1)))
+def _least(p_true: Floats, alpha: float, readings: int) -> float:
+    """The floor(alpha (n + 1))-th smallest of n images: the finite-sample correction; 0 where n is too small for it."""
+    rank = int(np.floor(alpha * (len(p_true) // readings + 1))) * readings
     return float(np.sort(p_true)[rank - 1]) if rank else 0.0
 
 

@@ -1,9 +1,11 @@
-"""What training is worth on images it never saw: grouped cross-validation, logits of every image held out once."""
+"""What training is worth on images it never saw: grouped cross-validation, logits of every image held out once.
+
+Repeated with other seeds of folds and networks it also says how much of a figure is chance.
+"""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +27,16 @@ class HeldOut:
     #: [n]: the fold each image was held out in.
     fold: NDArray[np.int64]
 
-    def best_epoch(self, labels: Labels, chosen: NDArray[np.bool_]) -> int:
-        """Early stopping by what was held out: the epoch with the least mean log-loss on the `chosen` images."""
-        sign = np.where(labels[chosen] == 1, 1, -1)
-        margins = np.diff(self.logits[:, chosen], axis=2)[..., 0] * sign
-        return int(np.logaddexp(0, -margins).mean(axis=1).argmin())
+    def only(self, epoch: int) -> "HeldOut":
+        """As if this epoch had been the only one."""
+        return HeldOut(self.logits[epoch : epoch + 1], self.fold)
 
 
-def resumed(file: Path | None, cross_validate: Callable[[], HeldOut]) -> HeldOut:
-    """From `file` where it exists; else made now, and kept there where a file is named."""
-    if file is not None and file.exists():
-        kept = np.load(file)
-        log.info("cross-validation taken from %s", file)
-        return HeldOut(kept["logits"], kept["fold"])
-    made = cross_validate()
-    if file is not None:
-        np.savez(file, logits=made.logits, fold=made.fold)
-    return made
+def best_epoch(runs: Sequence[HeldOut], labels: Labels, chosen: NDArray[np.bool_]) -> int:
+    """Early stopping by what was held out: the epoch with the least mean log-loss on the `chosen` images."""
+    sign = np.where(labels[chosen] == 1, 1, -1)
+    margins = np.stack([np.diff(run.logits[:, chosen], axis=2)[..., 0] * sign for run in runs])
+    return int(np.logaddexp(0, -margins).mean(axis=(0, 2)).argmin())
 
 
 @dataclass(frozen=True)

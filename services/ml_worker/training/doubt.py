@@ -55,7 +55,7 @@ def _calibration(held_out: Scored, p: Floats, what: str) -> Calibration:
     truth, before = held_out.truth, held_out.p_positive(calibration.Scale())
     return Calibration(
         fitted_on=what,
-        n=len(truth),
+        n=len(truth) // held_out.readings,
         ece_before=round(metrics.ece(truth, before), _DECIMALS),
         ece_after=round(metrics.ece(truth, p), _DECIMALS),
         brier_before=round(metrics.brier(truth, before), _DECIMALS),
@@ -64,7 +64,8 @@ def _calibration(held_out: Scored, p: Floats, what: str) -> Calibration:
 
 
 def _conformal(held_out: Scored, p: Floats, what: str) -> Conformal:
-    least_negative, least_positive = (_down(least) for least in conformal.fit(held_out.truth, p, ALPHA))
+    found = conformal.fit(held_out.truth, p, ALPHA, held_out.readings)
+    least_negative, least_positive = (_down(least) for least in found)
     return Conformal(
         fitted_on=what, alpha=ALPHA, least_negative=least_negative, least_positive=least_positive
     )

@@ -1,7 +1,8 @@
 """`python -m services.ml_worker.training.evaluate`: a bundle and images in, an HTML report and a JSON file out.
 
 Reads every image with the shipped file, decoding and all thresholds as they serve. With `--train`, the sources it
-was trained on, images with a near-duplicate there are counted apart.
+was trained on, images without a copy there and those without anything near there are counted apart. What only
+training can find out, cross-validation and leaving a source out, the report takes from the bundle's card.
 """
 
 import argparse
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.ml_worker.model import Bundle, Model, load_bundle
-from services.ml_worker.training import charts, figures, metrics, report, robustness, sanity
-from services.ml_worker.training.groups import dhash, distances
+from services.ml_worker.model import Bundle, Card, Model, load_bundle
+from services.ml_worker.training import charts, figures, metrics, robustness, sanity, sections
+from services.ml_worker.training.data import read_source
+from services.ml_worker.training.gate import HELD_OUT
+from services.ml_worker.training.groups import COPY, NEAR, dhash, distances
 from services.ml_worker.training.prepare import Images, prepare
 from services.ml_worker.training.scored import Scored, judge, scale_of, score
 
@@ -42,13 +45,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     folder: Path = arguments.model
     bundle = load_bundle(folder.parent.parent, folder.parent.name, folder.name, arguments.variant)
-    images = prepare(arguments.data, arguments.near)
-    if arguments.split:
-        images = images.only(np.array([sample.split == arguments.split for sample in images.samples]))
-    found, pictures = evaluate(bundle, images, arguments)
+    found, pictures = evaluate(bundle, *_read(arguments), arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    (arguments.out / "report.html").write_text(_html(found, pictures))
+    (arguments.out / "report.html").write_text(sections.page(found, pictures))
     log.info("written: %s", arguments.out / "report.html")
 
 
@@ -65,17 +65,31 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--outliers", type=Path, nargs="*", default=[], help="images of another kind, for the OOD gate")
     add("--masks", type=Path, help="folder of lesion masks, named like their images, for pointing accuracy")
     add("--variant", choices=("int8", "float32"), default="int8", help="(default: %(default)s)")
-    add("--near", type=int, default=24, help="bits of hash within which images are one group")
+    add("--near", type=int, default=NEAR, help="bits of hash within which images are one group")
     return parser.parse_args(argv)
 
 
+def _read(arguments: argparse.Namespace) -> tuple[Images, Images | None]:
+    """The images to judge on, and those trained on, if named: grouped together, as training groups them."""
+    every = prepare(list(dict.fromkeys([*arguments.train, *arguments.data])), arguments.near)
+    judged, trained = (_of(every, paths) for paths in (arguments.data, arguments.train))
+    split = np.array([sample.split for sample in every.samples])
+    wanted = judged & (split == arguments.split) if arguments.split else judged
+    return every.only(wanted), every.only(trained & (split == "train")) if arguments.train else None
+
+
+def _of(images: Images, paths: Sequence[Path]) -> NDArray[np.bool_]:
+    files = {sample.path for path in paths for sample in read_source(path)}
+    return np.array([sample.path in files for sample in images.samples])
+
+
 def evaluate(
-    bundle: Bundle, images: Images, arguments: argparse.Namespace
+    bundle: Bundle, images: Images, trained: Images | None, arguments: argparse.Namespace
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """All figures, ready for JSON, and the pictures of each section."""
     model = bundle.open(threads=2)
     scored = score(model, images.pixels, images.labels, images.groups)
-    parts = _parts(images, arguments)
+    parts = _parts(images, trained)
     few = np.random.default_rng(0).permutation(len(images.samples))[:_FEW]
     curves = robustness.curves(model, bundle.card, scored.only(few), images.pixels[few])
     found = {
@@ -86,6 +100,7 @@ def evaluate(
         "outliers": _outliers(bundle, model, scored, arguments.outliers),
         "robustness": {name: [asdict(point) for point in points] for name, points in curves.items()},
         "heatmap": _heatmap(bundle, model, images, few, arguments.masks),
+        "training": _from_the_card(bundle.card),
         "skipped": list(images.refused),
     }
     pictures = {part.name: _pictures(scored.only(part.mask), bundle) for part in parts}
@@ -100,25 +115,37 @@ def evaluate(
     return found, pictures
 
 
-def _parts(images: Images, arguments: argparse.Namespace) -> list[Part]:
-    """Everything, what has no near-duplicate in `--train`, and each source."""
+def _parts(images: Images, trained: Images | None) -> list[Part]:
+    """Everything, what has no copy in `--train`, what has nothing near there, and each source."""
     everything = np.ones(len(images.samples), dtype=np.bool_)
     parts = [Part("all", everything, "every image, as published")]
-    if arguments.train:
-        trained = prepare(arguments.train, arguments.near)
-        apart = _nearest(images, trained) > arguments.near
-        if apart.any():
-            parts.append(Part("deduplicated", apart, "without those near an image of --train"))
+    if trained is not None:
+        nearest = distances(dhash(images.pixels), dhash(trained.pixels)).min(axis=1)
+        apart = ~np.isin(images.groups, trained.groups)
+        named = (
+            Part(
+                "deduplicated", nearest > COPY, f"without copies (within {COPY} bits) of an image of --train"
+            ),
+            Part("strict", apart, "without any image in one cluster with an image of --train"),
+        )
+        parts += [part for part in named if part.mask.any()]
     sources = np.unique(images.sources)
     if len(sources) > 1:
         parts += [Part(f"source {source}", images.sources == source, source) for source in sources]
     return parts
 
 
-def _nearest(images: Images, trained: Images) -> NDArray[np.int16]:
-    """[n]: bits to the nearest image that was trained on; the test side of the same folder is none of these."""
-    used = trained.only(np.array([sample.split == "train" for sample in trained.samples]))
-    return np.asarray(distances(dhash(images.pixels), dhash(used.pixels)).min(axis=1))
+def _from_the_card(card: Card) -> dict[str, Any]:
+    """What training found out with networks that this bundle does not hold."""
+    told = {name: got.model_dump() for name, got in card.metrics.items()}
+    return {
+        "leave one source out": {
+            name: got for name, got in told.items() if name.startswith(figures.LEFT_OUT)
+        },
+        "cross-validation": {name: got for name, got in told.items() if name.startswith(HELD_OUT)},
+        "seeds": {name: got.model_dump() for name, got in card.repeats.items()},
+        "comparison": [got.model_dump() for got in card.comparison],
+    }
 
 
 def _outliers(
@@ -170,25 +197,6 @@ def _pictures(scored: Scored, bundle: Bundle) -> list[str]:
 
 def _curve(x: NDArray[np.float64], y: NDArray[np.float64]) -> charts.Curve:
     return "", list(zip(x.tolist(), y.tolist(), strict=True))
-
-
-def _html(found: dict[str, Any], pictures: dict[str, list[str]]) -> str:
-    model = found["model"]
-    parts = []
-    for name, figures_of in found["sets"].items():
-        rows = [{"figure": key, "value": value} for key, value in figures_of.items() if key != "split"]
-        parts += [report.heading(name, figures_of["split"]), report.plots(pictures[name]), report.table(rows)]
-    parts += [report.heading("Images of another kind"), report.table(_named(found["outliers"]))]
-    parts += [report.heading("Robustness", "Strengths from left to right as written below each plot.")]
-    parts += [report.plots(pictures["robustness"])]
-    heatmap = [{"check": key, "value": value} for key, value in found["heatmap"].items()]
-    parts += [report.heading("Heatmap"), report.table(heatmap)]
-    parts += [report.heading("Skipped", f"{len(found['skipped'])} files could not be read.")]
-    return report.page(f"{model['name']} {model['version']}", parts)
-
-
-def _named(rows: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    return [{"set": name, **row} for name, row in rows.items()]
 
 
 if __name__ == "__main__":

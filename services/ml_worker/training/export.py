@@ -22,6 +22,7 @@ _HEAD_OPS = [
     "GREATER",
     "MEAN",
     "MUL",
+    "PACK",
     "RESHAPE",
     "SQRT",
     "SQUARE",

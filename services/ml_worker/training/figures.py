@@ -1,7 +1,7 @@
 """The figures on a card: of the held-out folds, of the test images read by the shipped int8 file, and of outliers."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +9,25 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from services.ml_worker.image import preprocess
-from services.ml_worker.model import Card, Model, Parity, SetMetrics, Variant
+from services.ml_worker.model import Card, Model, Parity, Repeats, SetMetrics, Variant
 from services.ml_worker.training import bundle, data, drawn, groups, metrics, pixels, splits
 from services.ml_worker.training.crossval import HeldOut
 from services.ml_worker.training.gate import HELD_OUT
 from services.ml_worker.training.parity import parity
 from services.ml_worker.training.pixels import Grey
 from services.ml_worker.training.prepare import Images
-from services.ml_worker.training.scored import Scored, judge, score
+from services.ml_worker.training.scored import Scored, judge, pooled, score
 from services.ml_worker.training.workshop import Workshop
 
 JUDGED = "grouped cross-validation, held-out folds of {sources}"
 _FOLDS = (
-    "grouped cross-validation: each image read by a network that was trained without its group (float, Keras)"
+    "grouped cross-validation: each image read, once for each of {seeds} seeds, by a network that was trained without"
+    " its group (float, Keras)"
 )
+#: Name on the card, for each source that was left out, and how it was read.
+LEFT_OUT = "leave_one_source_out"
+_WITHOUT = "read by a network that was trained without this source and without anything near it; {form} (float, Keras)"
+_FORMS = {"frozen": "head on frozen features", "fine-tuned": "fine-tuned like the shipped one"}
 PUBLISHED = "the published test split, read by the shipped int8 file"
 CLEAN = "the published test split without copies (hashes within 4 bits) of training images; shipped int8 file"
 STRICT = "the published test split without any image in one cluster with a training image; shipped int8 file"
@@ -35,10 +40,43 @@ TestSet = tuple[str, Images, str]
 log = logging.getLogger("training")
 
 
-def held_out(workshop: Workshop, found: HeldOut, epoch: int) -> Scored:
-    """What the folds said, after this epoch, of the images they did not see."""
+def held_out(workshop: Workshop, runs: Sequence[HeldOut], epoch: int) -> Scored:
+    """What the folds of every seed said, after this epoch, of the images they did not see."""
     images = workshop.images
-    return Scored(images.labels, images.groups, found.logits[epoch], workshop.kind.held_out(found.fold))
+    return pooled(
+        [
+            Scored(images.labels, images.groups, run.logits[epoch], workshop.kind.held_out(run.fold))
+            for run in runs
+        ]
+    )
+
+
+def repeats(images: Images, runs: Sequence[HeldOut], epoch: int, seeds: Sequence[int]) -> dict[str, Repeats]:
+    """Held-out AUC by seed and by epoch, of all images and of each source's."""
+    margins = np.stack([np.diff(run.logits, axis=2)[..., 0] for run in runs])
+    found = {}
+    for name, mask in _parts(images):
+        aucs = np.array(
+            [[metrics.auc(images.labels[mask], one[mask]) for one in epochs] for epochs in margins]
+        ).round(4)
+        by_epoch = aucs.mean(axis=0).round(4)
+        found[name] = Repeats(
+            seeds=tuple(seeds), auc=tuple(aucs[:, epoch].tolist()), by_epoch=tuple(by_epoch.tolist())
+        )
+    return found
+
+
+def left_out(workshop: Workshop, card: Card, epochs: int) -> dict[str, SetMetrics]:
+    """For every source with both classes: what networks trained without it say of it."""
+    images = workshop.images
+    found = {}
+    for source in np.unique(images.sources):
+        truth = images.labels[images.sources == source]
+        if len(np.unique(truth)) > 1:
+            for form, scored in zip(_FORMS, workshop.without(source, epochs), strict=False):
+                name = f"{LEFT_OUT}/{source}/{form}"
+                found[name] = _said(name, judge(scored, card, _WITHOUT.format(form=_FORMS[form])))
+    return found
 
 
 def measured(
@@ -50,9 +88,9 @@ def measured(
     *,
     outliers: Sequence[Path],
 ) -> Card:
-    """The card with its figures."""
+    """The card with its figures; those of networks trained without a source, if any, are already there."""
     models = bundle.opened(contents)
-    found = _held_out_metrics(judged, material, card)
+    found = {**_held_out_metrics(judged, material, card), **card.metrics}
     parities: dict[str, Parity] = {}
     for name, tested, what in tests:
         int8, float32 = (_score(models[variant], tested) for variant in (Variant.INT8, Variant.FLOAT32))
@@ -67,12 +105,19 @@ def measured(
 
 
 def _held_out_metrics(judged: Scored, material: Images, card: Card) -> dict[str, SetMetrics]:
-    found = {HELD_OUT: _said(HELD_OUT, judge(judged, card, _FOLDS))}
+    what = _FOLDS.format(seeds=judged.readings)
+    return {
+        name: _said(name, judge(judged.only(np.tile(mask, judged.readings)), card, what))
+        for name, mask in _parts(material)
+    }
+
+
+def _parts(material: Images) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """All images, and where there are several sources each one's."""
+    yield HELD_OUT, np.ones(len(material.samples), dtype=np.bool_)
     sources = np.unique(material.sources)
     for source in sources if len(sources) > 1 else ():
-        name = f"{HELD_OUT}/{source}"
-        found[name] = _said(name, judge(judged.only(material.sources == source), card, f"{_FOLDS}; {source}"))
-    return found
+        yield f"{HELD_OUT}/{source}", material.sources == source
 
 
 def _said(name: str, got: SetMetrics) -> SetMetrics:

@@ -2,12 +2,14 @@
 
 A backbone comes in two parts: `lower` stays as ImageNet left it, `upper` is fine-tuned. `explain` joins them
 with the head into the network that is exported, which gives the logits, the embedding, the Grad-CAM of both
-classes and the distance from the training images in one forward pass.
+classes and the distance from the training images in one forward pass. Several fine-tuned networks on the same
+frozen part become one, their average.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tensorflow import keras
 
@@ -146,8 +148,40 @@ class Distance(keras.layers.Layer):  # type: ignore[misc]  # keras ships no type
         return ops.sqrt(ops.mean(ops.square(apart), axis=-1))
 
 
-def explain(backbone: Backbone, head: keras.Sequential, gate: Gate) -> keras.Model:
-    """The network to export: [n, 224, 224, 3] to `logits`, `embedding`, signed `cam` and `distance`."""
-    middle = backbone.lower.output
-    found = GradCam(head, name="explained")(backbone.upper(middle))
-    return keras.Model(backbone.lower.input, {**found, "distance": Distance(gate, name="distance")(middle)})
+class Member(NamedTuple):
+    """One trained network behind the frozen part."""
+
+    upper: keras.Model
+    head: keras.Sequential
+
+
+class Mean(keras.layers.Layer):  # type: ignore[misc]  # keras ships no types
+    """Of the members' values. Not as Keras's Average, an ADD: the backbone has some, so the exporter rounds them."""
+
+    def call(self, values: Any) -> Any:
+        """Tensors of one shape to their mean, of that shape."""
+        return keras.ops.mean(keras.ops.stack(values), axis=0)
+
+
+def explain(lower: keras.Model, members: Sequence[Member], gate: Gate) -> keras.Model:
+    """The network to export: [n, 224, 224, 3] to `logits`, `embedding`, signed `cam` and `distance`.
+
+    Of several members the logits and the maps are averaged and the embeddings joined. A logit is the sum of its
+    map and its biases in each member, so the averages add up as well.
+    """
+    middle = lower.output
+    found = [
+        GradCam(member.head, name=f"explained_{number}")(member.upper(middle))
+        for number, member in enumerate(members)
+    ]
+    outputs = {
+        "logits": _merged(Mean(), [each["logits"] for each in found]),
+        "embedding": _merged(keras.layers.Concatenate(), [each["embedding"] for each in found]),
+        "cam": _merged(Mean(), [each["cam"] for each in found]),
+        "distance": Distance(gate, name="distance")(middle),
+    }
+    return keras.Model(lower.input, outputs)
+
+
+def _merged(merge: keras.layers.Layer, values: list[Any]) -> Any:
+    return merge(values) if len(values) > 1 else values[0]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from services.ml_worker.image import NETWORK_SIDE
 from services.ml_worker.model import Model, RawOutputs
-from services.ml_worker.training.heads import Head, head_of
+from services.ml_worker.training.heads import Head, heads_of
 from services.ml_worker.training.pixels import Grey, as_batch, grey
 from services.ml_worker.training.prepare import Images
 
@@ -19,22 +19,29 @@ _LESION = 128
 def completeness_error(content: bytes, pixels: Grey) -> float:
     """Largest gap, over images, between the Positive logit and the sum of its map and the head's biases.
 
-    With h the hidden layer before its ReLU: sum(CAM) + sum over h > 0 of b1 * W2 + b2 = logit, exactly.
+    With h the hidden layer before its ReLU: sum(CAM) + sum over h > 0 of b1 * W2 + b2 = logit, exactly; of several
+    members the mean of those biases.
     """
-    model, head = Model(content, threads=2), head_of(content)
-    return max(_gap(model.infer(as_batch(image[np.newaxis])), head) for image in pixels)
+    model, heads = Model(content, threads=2), heads_of(content)
+    return max(_gap(model.infer(as_batch(image[np.newaxis])), heads) for image in pixels)
 
 
-def _gap(raw: RawOutputs, head: Head) -> float:
-    active = head.w1 @ raw.embedding + head.b1 > 0
-    biases = (active * head.b1) @ head.w2[_POSITIVE] + head.b2[_POSITIVE]
+def _gap(raw: RawOutputs, heads: list[Head]) -> float:
+    ends = np.cumsum([head.depth for head in heads])[:-1]
+    embeddings = np.split(raw.embedding, ends)
+    biases = np.mean([_biases(*each) for each in zip(heads, embeddings, strict=True)])
     return abs(float(raw.cam.sum() + biases - raw.logits[_POSITIVE]))
 
 
+def _biases(head: Head, embedding: NDArray[np.float32]) -> float:
+    active = head.w1 @ embedding + head.b1 > 0
+    return float((active * head.b1) @ head.w2[_POSITIVE] + head.b2[_POSITIVE])
+
+
 def randomised(content: bytes, seed: int = 0) -> bytes:
-    """The same file with the head's kernels shuffled: same values, nothing learned left in their places."""
-    head, rng = head_of(content), np.random.default_rng(seed)
-    for kernel in (head.w1, head.w2):
+    """The same file with every head's kernels shuffled: same values, nothing learned left in their places."""
+    heads, rng = heads_of(content), np.random.default_rng(seed)
+    for kernel in (kernel for head in heads for kernel in (head.w1, head.w2)):
         stored = kernel.astype(np.float32)
         shuffled = rng.permutation(stored.ravel()).reshape(stored.shape)
         content = content.replace(stored.tobytes(), shuffled.tobytes())

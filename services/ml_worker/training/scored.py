@@ -1,5 +1,6 @@
 """Images with their truth and what a model said of them: what every figure is computed from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,14 @@ class Scored:
     logits: NDArray[np.float32]
     #: [n]: from the training images.
     distance: Floats
+    #: How often each image is here, read by another network each time; `n` counts all of these.
+    readings: int = 1
 
     def only(self, mask: NDArray[np.bool_] | NDArray[np.int64]) -> "Scored":
         """The images of `mask`, [n], or at these indices."""
-        return Scored(self.truth[mask], self.groups[mask], self.logits[mask], self.distance[mask])
+        return Scored(
+            self.truth[mask], self.groups[mask], self.logits[mask], self.distance[mask], self.readings
+        )
 
     def p_positive(self, scale: Scale) -> Floats:
         """[n]"""
@@ -59,6 +64,15 @@ def scale_of(card: Card) -> Scale:
     return Scale(card.temperature, card.bias)
 
 
+def pooled(runs: Sequence[Scored]) -> Scored:
+    """Readings of the same images by several networks, one after the other."""
+    together = {
+        name: np.concatenate([getattr(run, name) for run in runs])
+        for name in ("truth", "groups", "logits", "distance")
+    }
+    return Scored(**together, readings=len(runs))
+
+
 def score(model: Model, pixels: Grey, truth: Labels, groups: NDArray[np.int64]) -> Scored:
     """Run a bundle's model over images, one by one as the worker does."""
     outputs = [model.infer(as_batch(image[np.newaxis])) for image in pixels]
@@ -74,8 +88,8 @@ def judge(scored: Scored, card: Card, split: str, *, resamples: int = 1000) -> S
     judged = _Resampled(scored.truth, p, scored.groups, card.threshold, resamples)
     return SetMetrics(
         split=split,
-        n=len(p),
-        n_positive=int(scored.truth.sum()),
+        n=len(p) // scored.readings,
+        n_positive=int(scored.truth.sum()) // scored.readings,
         groups=len(np.unique(scored.groups)),
         auc=_rounded(metrics.auc(scored.truth, p)),
         auc_interval=judged.interval("auc"),

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 
-from services.ml_worker.model import CARD, Card, Interval
+from services.ml_worker.model import CARD, Card, Compared, Interval, Variant
 
 METRICS_HEAD = (
     (
@@ -15,6 +16,14 @@ METRICS_HEAD = (
 )
 PARITY_HEAD = (
     "| set | n | label flips | largest difference of P(positive) | mean | AUC int8 | AUC float32 |",
+    "|---|---|---|---|---|---|---|",
+)
+REPEATS_HEAD = (
+    "| set | seeds | AUC of each | mean | standard deviation | mean AUC after each epoch |",
+    "|---|---|---|---|---|---|",
+)
+COMPARISON_HEAD = (
+    "| network | epochs | seeds | held-out AUC | float32 | int8 | release gate |",
     "|---|---|---|---|---|---|---|",
 )
 
@@ -39,6 +48,41 @@ def parity(card: Card) -> list[str]:
     ]
 
 
+def repeats(card: Card) -> list[str]:
+    """One row a cross-validated set."""
+    return [
+        f"| {name} | {', '.join(map(str, got.seeds))} | {_list(got.auc)} | {mean(got.auc):.3f} | {_spread(got.auc)}"
+        f" | {_list(got.by_epoch)} |"
+        for name, got in card.repeats.items()
+    ]
+
+
+def comparison(card: Card) -> list[str]:
+    """One row a network."""
+    return [
+        f"| {got.architecture} | {got.epochs} | {got.seeds} | {_with(got.auc, got.auc_interval)}"
+        f" | {_cost(got, Variant.FLOAT32)} | {_cost(got, Variant.INT8)} | {_verdict(got)} |"
+        for got in card.comparison
+    ]
+
+
+def _list(values: Sequence[float]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{stdev(values):.3f}" if len(values) > 1 else "-"
+
+
+def _cost(got: Compared, variant: Variant) -> str:
+    cost = got.files.get(variant)
+    return "-" if cost is None else f"{cost.bytes / 1e6:.1f} MB, {cost.ms:.1f} ms"
+
+
+def _verdict(got: Compared) -> str:
+    return f"refused, {len(got.refused)} reasons" if got.refused else "passes"
+
+
 def _with(value: float, interval: Interval) -> str:
     return f"{value:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
 
@@ -48,9 +92,10 @@ def _maybe(value: float | None) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Both tables of the bundle in the folder named, to standard output."""
+    """All tables of the bundle in the folder named, to standard output."""
     card = Card.model_validate_json((Path(argv[0]) / CARD).read_bytes())
-    rows = [*METRICS_HEAD, *metrics(card), "", *PARITY_HEAD, *parity(card)]
+    rows = [*METRICS_HEAD, *metrics(card), "", *PARITY_HEAD, *parity(card), ""]
+    rows += [*REPEATS_HEAD, *repeats(card), "", *COMPARISON_HEAD, *comparison(card)]
     sys.stdout.write("\n".join(rows) + "\n")
 
 

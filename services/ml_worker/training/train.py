@@ -1,28 +1,32 @@
 """`python -m services.ml_worker.training.train`: images and ImageNet weights in, a bundle out, or the reasons why not.
 
-Prepare -> grouped cross-validation -> doubt fitted to what was held out -> one network trained on everything ->
-LiteRT files -> figures -> gate -> bundle. Exit status 3 when the gate refuses.
+Prepare -> grouped cross-validation -> doubt fitted to what was held out -> one network trained on everything, or the
+average of several that were -> LiteRT files -> figures -> gate -> bundle. Exit status 3 when the gate refuses.
 """
 
 import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from services.ml_worker.training import about, bundle, crossval, doubt, figures, splits
+from services.ml_worker.training import about, bundle, compare, doubt, ensemble, figures, kept, splits
 from services.ml_worker.training.backbones import BACKBONES
 from services.ml_worker.training.card import new_card
+from services.ml_worker.training.crossval import HeldOut, best_epoch
 from services.ml_worker.training.export import export
 from services.ml_worker.training.fit import Plan
 from services.ml_worker.training.groups import NEAR
+from services.ml_worker.training.network import Member, classifier
 from services.ml_worker.training.pixels import as_batch
 from services.ml_worker.training.prepare import Images, prepare
 from services.ml_worker.training.workshop import Workshop
+from shared.errors import SetupError
 
 #: How many training images show int8 the ranges it must cover.
 CALIBRATION_IMAGES = 120
@@ -43,38 +47,81 @@ def main(argv: Sequence[str] | None = None) -> None:
     except bundle.RefusedError as refused:
         log.error("not promoted:\n%s", "\n".join(f"  - {reason}" for reason in refused.args))  # noqa: TRY400  # the reasons are the message, the trace is none
         sys.exit(EXIT_REFUSED)
+    except SetupError as error:
+        sys.exit(f"mediscan: {error}")
     log.info("promoted: %s", folder)
 
 
 def make(arguments: argparse.Namespace) -> Path:
     """The whole way from images to a promoted bundle; RefusedError where the gate says no."""
     words = about.read(arguments.about)
+    others = [compare.read(folder, words) for folder in arguments.compare]
     images = prepare([arguments.data, *arguments.mixed], arguments.near)
     keep = arguments.near_test == "keep"
     apart = splits.trainable(images.samples, images.groups)
     trained = splits.trainable(images.samples, images.groups, keep=keep)
     material = images.only(apart)
     workshop = Workshop(material, arguments)
-    held_out = crossval.resumed(arguments.held_out, workshop.cross_validate)
     chosen = words.judges(material.sources)
-    best = held_out.best_epoch(material.labels, chosen)
-    judged = figures.held_out(workshop, held_out, best)
+    runs = _held_out(workshop, chosen, arguments)
+    best = best_epoch(runs, material.labels, chosen)
+    judged = figures.held_out(workshop, runs, best)
     sources = ", ".join(np.unique(material.sources[chosen]))
-    fitted = doubt.fit(judged.only(chosen), figures.JUDGED.format(sources=sources))
+    readings = judged.only(np.tile(chosen, judged.readings))
+    fitted = doubt.fit(readings, figures.JUDGED.format(sources=sources))
     last = Workshop(images.only(trained), arguments) if keep else workshop
-    network = last.final(arguments.final_epochs or best + 1)
-    contents = export(network, as_batch(_examples(material, arguments.seed)))
+    members = _members(last, best + 1, arguments)
+    contents = export(last.explain(members), as_batch(_examples(material, arguments.seed)))
     card = new_card(
         words,
         arguments.version,
-        architecture=workshop.backbone.title,
+        architecture=_title(workshop.backbone.title, len(members)),
         files=bundle.described(contents),
         doubt=fitted,
         training_command=command(arguments),
     )
+    if arguments.leave_one_source_out:
+        card = card.model_copy(update={"metrics": figures.left_out(workshop, card, best + 1)})
     tested = figures.test_sets(images, trained, keep=keep)
     card = figures.measured(card, contents, tested, judged, material, outliers=arguments.outliers)
+    seeds = range(arguments.seed, arguments.seed + len(runs))
+    card = card.model_copy(update={"repeats": figures.repeats(material, runs, best, seeds)})
+    card = card.model_copy(update={"comparison": (compare.row(card, contents, words), *others)})
     return bundle.release(arguments.out, card, contents)
+
+
+def _held_out(
+    workshop: Workshop, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], arguments: argparse.Namespace
+) -> list[HeldOut]:
+    """One run a seed; for an ensemble the average of its members'."""
+    images = workshop.images
+    if arguments.ensemble:
+        members = [kept.runs(folder, len(images.samples)) for folder in arguments.ensemble]
+        return ensemble.averaged(members, images.labels, chosen)
+    return [
+        kept.cross_validated(
+            arguments.keep, seed, len(images.samples), partial(workshop.cross_validate, seed)
+        )
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds)
+    ]
+
+
+def _members(workshop: Workshop, epochs: int, arguments: argparse.Namespace) -> list[Member]:
+    """The networks to export; more than one for an ensemble."""
+    if arguments.ensemble:
+        return [workshop.resume(folder, 0) for folder in arguments.ensemble]
+    folder: Path | None = arguments.keep
+    if folder is not None and (folder / kept.NETWORK).exists():
+        member = workshop.resume(folder, arguments.final_epochs or 0)
+    else:
+        member = workshop.train(arguments.final_epochs or epochs)
+    if folder is not None:
+        kept.save_network(folder, classifier(*member))
+    return [member]
+
+
+def _title(backbone: str, members: int) -> str:
+    return f"average of {members}: {backbone}" if members > 1 else backbone
 
 
 def _examples(material: Images, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -99,7 +146,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--about", default="brain-mri", help="words for the card (default: %(default)s)")
     add("--version", default="0.2.0", help="of the bundle (default: %(default)s)")
     add("--outliers", type=Path, nargs="*", default=[], help="images of another kind, to try the OOD gate on")
-    add("--held-out", type=Path, help="keep the cross-validation here, and start from it where it exists")
     add(
         "--near",
         type=int,
@@ -112,15 +158,32 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default="drop",
         help="whether the final network learns from them too",
     )
-    add("--final-epochs", type=int, help="of the final training (default: where cross-validation was best)")
-    add("--trained", type=Path, help="keep the trained weights here, and start from them where they exist")
+    add(
+        "--final-epochs",
+        type=int,
+        help="of the final training (default: where cross-validation was best; none from weights in --keep)",
+    )
+    add("--keep", type=Path, help="folder to keep held-out logits and weights in, and to go on from")
     add("--folds", type=int, default=3, help="of the cross-validation (default: %(default)s)")
+    add(
+        "--seeds",
+        type=int,
+        default=1,
+        help="how many cross-validations, from --seed on (default: %(default)s)",
+    )
+    add("--leave-one-source-out", action="store_true", help="also train without each source and judge on it")
+    add("--ensemble", type=Path, nargs="*", default=[], help="--keep folders to average, instead of training")
+    add("--compare", type=Path, nargs="*", default=[], help="bundle folders for the card's comparison")
     add("--epochs", type=int, default=usual.epochs, help="of fine-tuning, at most (default: %(default)s)")
     add("--rate", type=float, default=usual.rate, help="first learning rate (default: %(default)s)")
     add("--batch", type=int, default=usual.batch, help="(default: %(default)s)")
     add("--seed", type=int, default=0, help="of splits, views and training (default: %(default)s)")
     add("--repeatable", action="store_true", help="bit for bit the same on one machine; slower")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    for folder in arguments.ensemble:
+        if not (folder / kept.NETWORK).exists():
+            parser.error(f"--ensemble: no {kept.NETWORK} in {folder}")
+    return arguments
 
 
 def command(arguments: argparse.Namespace) -> str:

@@ -8,7 +8,7 @@ import pytest
 from services.ml_worker.settings import SHIPPED_MODELS
 from services.ml_worker.training import evaluate, figures, robustness
 from tests.unit.ml_worker.pictures import head_slice
-from tests.unit.ml_worker.shipped import NAME, VERSION
+from tests.unit.ml_worker.shipped import NAME, VERSION, shipped_bundle
 
 
 @pytest.fixture
@@ -36,6 +36,27 @@ def test_every_section_of_the_report(data: Path, monkeypatch: pytest.MonkeyPatch
     assert set(found["robustness"]) == set(few)
     assert found["heatmap"]["completeness, largest error (logits)"] < 1e-4
     assert found["heatmap"]["pointing accuracy"] == 1
+    assert "deduplicated" not in found["sets"]  # Every image is its own copy in --train.
+    card = shipped_bundle().card
+    shown = found["training"]["cross-validation"]["cross_validation"]
+    assert shown["auc_interval"] == list(card.metrics["cross_validation"].auc_interval)
     page = (out / "report.html").read_text()
+    assert "<h2>Leave one source out</h2>" in page
     assert page.count("<svg") == 4 * len(found["sets"]) + len(few)
     assert "data:image" not in page
+
+
+def test_images_apart_from_those_trained_on_are_counted_apart(data: Path, tmp_path: Path) -> None:
+    other = tmp_path / "others"
+    for number in (0, 101, 102, 103):  # The first is a copy.
+        kind = "glioma" if number % 2 else "notumor"
+        (other / kind).mkdir(parents=True, exist_ok=True)
+        head_slice(number).save(other / kind / f"{number}.png")
+    words = f"--model m --data {other} --out o --train {data / 'heads'}"
+    images, trained = evaluate._read(evaluate._parse(words.split()))
+    assert trained is not None
+    assert (len(images.samples), len(trained.samples)) == (4, 6)
+    parts = {part.name: int(part.mask.sum()) for part in evaluate._parts(images, trained)}
+    assert parts["all"] == 4
+    assert parts["deduplicated"] == 3
+    assert parts["strict"] <= 3

@@ -83,7 +83,8 @@ def test_the_exporter_keeps_what_the_network_says(network: Any) -> None:
     images = np.tile(np.random.default_rng(0).random((24, 1, 1, 3), np.float32), (1, 224, 224, 1))
     rng = np.random.default_rng(0)
     gate = Gate(rng.random(64, np.float32), rng.random((64, 64), np.float32))
-    model = network.explain(small_backbone(), network.build_head(64), gate)
+    backbone = small_backbone()
+    model = network.explain(backbone.lower, [network.Member(backbone.upper, network.build_head(64))], gate)
     contents = export(model, images[:8])
     float32 = litert(contents[Variant.FLOAT32], images)
     assert np.diff(float32["logits"]).std() > SIGNAL

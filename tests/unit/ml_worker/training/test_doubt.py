@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from services.ml_worker.training import calibration, conformal, doubt, metrics, ood
-from services.ml_worker.training.scored import Scored
+from services.ml_worker.training.scored import Scored, judge, pooled
+from tests.unit.ml_worker.cards import complete_card
 
 
 def overconfident(n: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:
@@ -102,3 +103,23 @@ def test_everything_is_fitted_to_what_was_held_out() -> None:
     assert 0.95 <= found.ood.pass_rate <= 0.99
     p = calibration.p_positive(logits, calibration.Scale(found.temperature, found.bias))
     assert metrics.rates(truth, p, found.threshold).sensitivity >= doubt.TARGET_SENSITIVITY
+
+
+def test_readings_of_one_image_are_no_further_images() -> None:
+    truth, scores = np.repeat([0, 1], 40), np.tile(np.arange(1, 41) / 41, 2)
+    once = conformal.fit(truth, scores, 0.1)
+    thrice = conformal.fit(np.tile(truth, 3), np.tile(scores, 3), 0.1, readings=3)
+    assert thrice == once
+    assert conformal.fit(np.tile(truth, 3), np.tile(scores, 3), 0.02, readings=3) == (0, 0)
+
+
+def test_figures_of_several_readings_count_images_and_resample_groups() -> None:
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 20)
+    logits = np.stack([np.zeros(40), truth + rng.normal(0, 1, 40)], axis=1).astype(np.float32)
+    one = Scored(truth, np.arange(40), logits, np.ones(40))
+    once = judge(one, complete_card(), "", resamples=200)
+    thrice = judge(pooled([one] * 3), complete_card(), "", resamples=200)
+    assert (thrice.n, thrice.n_positive, thrice.groups) == (40, 20, 40)
+    assert thrice.auc == once.auc
+    assert thrice.auc_interval == once.auc_interval

@@ -57,6 +57,11 @@ def test_training_keeps_away_from_its_own_test_set_only() -> None:
     assert splits.clean_test(samples, found).tolist() == [False, False, False, False, True]
 
 
+def test_whatever_shares_a_group_with_a_source_goes_with_it() -> None:
+    found = np.array([0, 1, 1, 2])
+    assert splits.sharing(found, np.array([False, True, False, False])).tolist() == [False, True, True, False]
+
+
 def test_near_duplicates_may_stay_and_their_test_images_go() -> None:
     samples = [sample(0, split="test"), sample(1), sample(2, split="test"), sample(3)]
     found = np.array([0, 0, 2, 3])
