@@ -1,41 +1,21 @@
-"""Entry point: `python -m mediscan keys ...`, `audit ...`. One line and exit status 1 for what we can explain."""
+"""Entry point: `mediscan`, or `python -m mediscan` in a checkout."""
 
 import sys
 
-import typer
-
-from mediscan import audit, keys
-from mediscan.wire import IS_DISTRIBUTED
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    # A traceback with local variables could show a secret.
-    pretty_exceptions_enable=False,
-    help="MediScan from the command line.",
-)
-if not IS_DISTRIBUTED:
-    # For operators; the server's code is here.
-    app.add_typer(keys.app, name="keys")
-    app.add_typer(audit.app, name="audit")
+_NEEDED = frozenset({"typer", "rich"})
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Do what the command line says; exit statuses are in `mediscan/cli/exits.py`."""
     try:
-        app(prog_name="python -m mediscan")
-    except _explained() as error:
-        sys.stderr.write(f"mediscan: {error}\n")
-        sys.exit(1)
-
-
-def _explained() -> tuple[type[Exception], ...]:
-    """Errors whose text is for a person."""
-    if IS_DISTRIBUTED:
-        return ()
-    from shared.errors import MediScanError
-
-    return (MediScanError,)
+        from mediscan.cli.app import app
+    except ModuleNotFoundError as missing:
+        if missing.name not in _NEEDED:
+            raise
+        sys.stderr.write('mediscan: the command line is not installed: pip install "mediscan[cli]"\n')
+        sys.exit(2)
+    is_module = sys.argv[0].endswith("__main__.py")
+    app(prog_name="python -m mediscan" if is_module else "mediscan")
 
 
 if __name__ == "__main__":

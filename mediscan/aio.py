@@ -97,7 +97,7 @@ class AsyncClient:
 
     async def heatmap(self, job_id: str) -> bytes:
         """A PNG of where the ML reading's evidence lies. NotFoundError (`no_heatmap`) before there is a reading."""
-        return (await self._send(calls.heatmap(job_id))).body
+        return (await self.send(calls.heatmap(job_id))).body
 
     async def cancel(self, job_id: str) -> contracts.JobView:
         """Call the job off. ConflictError (`already_over`) where it has ended otherwise."""
@@ -109,7 +109,7 @@ class AsyncClient:
 
     async def delete(self, job_id: str) -> None:
         """Erase the job with its image and result."""
-        await self._send(calls.delete(job_id))
+        await self.send(calls.delete(job_id))
 
     # --- many ---------------------------------------------------------------------------------------------
 
@@ -146,11 +146,25 @@ class AsyncClient:
 
     async def batch_results(self, batch_id: str) -> Iterator[contracts.JobView | contracts.Problem]:
         """For each item in order: its job, or why it was refused."""
-        return replies.results(await self._send(calls.batch_results(batch_id)))
+        return replies.results(await self.send(calls.batch_results(batch_id)))
 
     async def cancel_batch(self, batch_id: str) -> contracts.BatchView:
         """Call off every job of the batch that is not over."""
         return await self._fetch(calls.cancel_batch(batch_id), contracts.BatchView)
+
+    # --- given up ------------------------------------------------------------------------------------------
+
+    def dead_letters(self, *, page_size: int = 50) -> AsyncIterator[contracts.DeadLetter]:
+        """Jobs that were given up, newest first. Needs the scope `admin`."""
+        return self._driver.iterate(flows.dead_letters(page_size, self._patience))
+
+    async def dead_letter(self, job_id: str) -> contracts.DeadLetter:
+        """Why a job was given up. Needs the scope `admin`."""
+        return await self._fetch(calls.dead_letter(job_id), contracts.DeadLetter)
+
+    async def replay(self, job_id: str) -> "AsyncJob":
+        """Have a job that was given up read again. Needs the scope `admin`."""
+        return AsyncJob(self, await self._fetch(calls.replay(job_id), contracts.JobView))
 
     # --- the server ---------------------------------------------------------------------------------------
 
@@ -158,14 +172,15 @@ class AsyncClient:
         """What images can be read with, each with its card."""
         return (await self._fetch(calls.models(), contracts.ModelList)).models
 
-    async def readiness(self) -> contracts.Readiness:
-        """Whether work that is submitted now will be done. Asks once."""
+    async def readiness(self) -> contracts.Readiness | contracts.ReadyStatus:
+        """Whether work that is submitted now will be done; what is missing is told to keys with `admin`. Asks once."""
         return await self._driver.run(flows.readiness(self._patience))
 
     async def _fetch(self, call: Call, model: type[M]) -> M:
         return await self._driver.run(flows.fetch(call, model, self._patience))
 
-    async def _send(self, call: Call) -> Reply:
+    async def send(self, call: Call) -> Reply:
+        """Send one of `mediscan.calls`, and try again as for all others: for what has no method here."""
         return await self._driver.run(flows.send(call, self._patience))
 
 

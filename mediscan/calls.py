@@ -157,6 +157,31 @@ def cancel_batch(batch_id: str) -> Call:
     return Call("POST", _path("batches", batch_id, "cancel"))
 
 
+def dead_letters(*, limit: int, cursor: str | None) -> Call:
+    """`GET /v1/dead-letters`: one page."""
+    return Call("GET", _path("dead-letters"), params={"limit": str(limit), **_cursor(cursor)})
+
+
+def dead_letter(job_id: str) -> Call:
+    """`GET /v1/dead-letters/{job_id}`."""
+    return Call("GET", _path("dead-letters", job_id))
+
+
+def replay(job_id: str) -> Call:
+    """`POST /v1/dead-letters/{job_id}/replay`."""
+    return Call("POST", _path("dead-letters", job_id, "replay"), repeat=Repeat.IF_UNDONE)
+
+
+def health() -> Call:
+    """`GET /healthz`."""
+    return Call("GET", "healthz")
+
+
+def description() -> Call:
+    """`GET /openapi.json`."""
+    return Call("GET", "openapi.json")
+
+
 def models() -> Call:
     """`GET /v1/models`."""
     return Call("GET", _path("models"))

@@ -91,7 +91,7 @@ class Client:
 
     def heatmap(self, job_id: str) -> bytes:
         """A PNG of where the ML reading's evidence lies. NotFoundError (`no_heatmap`) before there is a reading."""
-        return self._send(calls.heatmap(job_id)).body
+        return self.send(calls.heatmap(job_id)).body
 
     def cancel(self, job_id: str) -> contracts.JobView:
         """Call the job off. ConflictError (`already_over`) where it has ended otherwise."""
@@ -103,7 +103,7 @@ class Client:
 
     def delete(self, job_id: str) -> None:
         """Erase the job with its image and result."""
-        self._send(calls.delete(job_id))
+        self.send(calls.delete(job_id))
 
     # --- many ---------------------------------------------------------------------------------------------
 
@@ -140,11 +140,25 @@ class Client:
 
     def batch_results(self, batch_id: str) -> Iterator[contracts.JobView | contracts.Problem]:
         """For each item in order: its job, or why it was refused."""
-        return replies.results(self._send(calls.batch_results(batch_id)))
+        return replies.results(self.send(calls.batch_results(batch_id)))
 
     def cancel_batch(self, batch_id: str) -> contracts.BatchView:
         """Call off every job of the batch that is not over."""
         return self._fetch(calls.cancel_batch(batch_id), contracts.BatchView)
+
+    # --- given up ------------------------------------------------------------------------------------------
+
+    def dead_letters(self, *, page_size: int = 50) -> Iterator[contracts.DeadLetter]:
+        """Jobs that were given up, newest first. Needs the scope `admin`."""
+        return self._driver.iterate(flows.dead_letters(page_size, self._patience))
+
+    def dead_letter(self, job_id: str) -> contracts.DeadLetter:
+        """Why a job was given up. Needs the scope `admin`."""
+        return self._fetch(calls.dead_letter(job_id), contracts.DeadLetter)
+
+    def replay(self, job_id: str) -> "Job":
+        """Have a job that was given up read again. Needs the scope `admin`."""
+        return Job(self, self._fetch(calls.replay(job_id), contracts.JobView))
 
     # --- the server ---------------------------------------------------------------------------------------
 
@@ -152,14 +166,15 @@ class Client:
         """What images can be read with, each with its card."""
         return self._fetch(calls.models(), contracts.ModelList).models
 
-    def readiness(self) -> contracts.Readiness:
-        """Whether work that is submitted now will be done. Asks once."""
+    def readiness(self) -> contracts.Readiness | contracts.ReadyStatus:
+        """Whether work that is submitted now will be done; what is missing is told to keys with `admin`. Asks once."""
         return self._driver.run(flows.readiness(self._patience))
 
     def _fetch(self, call: Call, model: type[M]) -> M:
         return self._driver.run(flows.fetch(call, model, self._patience))
 
-    def _send(self, call: Call) -> Reply:
+    def send(self, call: Call) -> Reply:
+        """Send one of `mediscan.calls`, and try again as for all others: for what has no method here."""
         return self._driver.run(flows.send(call, self._patience))
 
 

@@ -111,28 +111,42 @@ def fetch(call: Call, model: type[M], patience: Patience) -> Flow[M]:
     return replies.parse((yield from send(call, patience)), model)
 
 
-def readiness(patience: Patience) -> Flow[contracts.Readiness]:
+def readiness(patience: Patience) -> Flow[contracts.Readiness | contracts.ReadyStatus]:
     """What `/readyz` says; its 503 is an answer here, not a failure."""
-    call = calls.readiness()
-    outcome = yield Send(call, patience.attempt_s)
+    outcome = yield Send(calls.readiness(), patience.attempt_s)
     assert isinstance(outcome, Reply | NoReply)  # noqa: S101 - what `Send` is answered with
-    if isinstance(outcome, Reply) and outcome.status == 503:  # noqa: PLR2004
-        return replies.parse(outcome, contracts.Readiness)
-    if error := replies.error(outcome):
-        raise error
-    assert isinstance(outcome, Reply)  # noqa: S101 - all else is an error
-    return replies.parse(outcome, contracts.Readiness)
+    error = replies.error(outcome)
+    if isinstance(outcome, Reply) and (error is None or outcome.status == 503):  # noqa: PLR2004
+        return replies.readiness(outcome)
+    raise error or UnexpectedAnswerError("No answer at all.")
 
 
 def pages(options: Filter, page_size: int, patience: Patience) -> Stream[contracts.JobView]:
     """Every job of a list, page after page as they are asked for."""
+
+    def ask(cursor: str | None) -> Call:
+        return calls.jobs(options, limit=page_size, cursor=cursor)
+
+    return _pages(ask, replies.job_page, patience)
+
+
+def dead_letters(page_size: int, patience: Patience) -> Stream[contracts.DeadLetter]:
+    """Every job that was given up, page after page as they are asked for."""
+
+    def ask(cursor: str | None) -> Call:
+        return calls.dead_letters(limit=page_size, cursor=cursor)
+
+    return _pages(ask, replies.dead_letter_page, patience)
+
+
+def _pages(
+    ask: Callable[[str | None], Call], read: Callable[[Reply], replies.Page[T]], patience: Patience
+) -> Stream[T]:
     cursor: str | None = None
     while True:
-        asked = calls.jobs(options, limit=page_size, cursor=cursor)
-        page = yield from fetch(asked, contracts.JobPage, patience)
-        for job in page.items:
-            yield Emit(job)
-        cursor = page.next_cursor
+        items, cursor = read((yield from send(ask(cursor), patience)))
+        for item in items:
+            yield Emit(item)
         if cursor is None:
             return
 

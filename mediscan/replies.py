@@ -1,6 +1,6 @@
 """What came back, as values, and what it means. Nothing here waits or sends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,7 +11,11 @@ from pydantic import BaseModel, ValidationError
 from mediscan.errors import MediScanError, NoResultError, UnexpectedAnswerError, UnreachableError, family
 from mediscan.wire import contracts, job_state
 
+T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
+
+#: Some items, and the cursor of the next page; None after the last.
+Page = tuple[Sequence[T], str | None]
 
 _OK, _REDIRECT, _REFUSED = 200, 300, 400
 NOT_MODIFIED = 304
@@ -61,6 +65,26 @@ def parse(reply: Reply, model: type[M]) -> M:
         return model.model_validate_json(reply.body, extra="ignore")
     except ValidationError as invalid:
         raise _not_ours(reply) from invalid
+
+
+def readiness(reply: Reply) -> contracts.Readiness | contracts.ReadyStatus:
+    """What `/readyz` says: with the reasons where our key has the scope `admin`."""
+    try:
+        return parse(reply, contracts.Readiness)
+    except UnexpectedAnswerError:
+        return parse(reply, contracts.ReadyStatus)
+
+
+def job_page(reply: Reply) -> Page[contracts.JobView]:
+    """Some jobs of a list."""
+    page = parse(reply, contracts.JobPage)
+    return page.items, page.next_cursor
+
+
+def dead_letter_page(reply: Reply) -> Page[contracts.DeadLetter]:
+    """Some dead letters."""
+    page = parse(reply, contracts.DeadLetterPage)
+    return page.items, page.next_cursor
 
 
 def job_or_problem(line: bytes) -> contracts.JobView | contracts.Problem:

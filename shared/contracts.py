@@ -418,6 +418,22 @@ class JobPage(Message):
     next_cursor: str | None
 
 
+class DeadLetter(Message):
+    """A job that was given up, for the operator of its tenant."""
+
+    job_id: str
+    died_at: datetime
+    error: JobError
+
+
+class DeadLetterPage(Message):
+    """Some of the dead letters, newest first."""
+
+    items: tuple[DeadLetter, ...]
+    #: Give it as `cursor` for the next page; None: this was the last.
+    next_cursor: str | None
+
+
 class Problem(BaseModel):
     """RFC 9457 problem details, with a stable `code` for programs."""
 

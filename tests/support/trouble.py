@@ -2,7 +2,9 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from types import TracebackType
 from typing import Self
@@ -79,7 +81,7 @@ class Trouble:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client or the gateway left: that is what this is about
         finally:
-            writer.close()
+            await _closed(writer)
 
     async def _play(self, act: Mischief | bytes, request: Request, writer: asyncio.StreamWriter) -> None:
         if isinstance(act, bytes):
@@ -93,26 +95,33 @@ class Trouble:
         await writer.drain()
 
     async def _answer(self, request: Request) -> bytes:
-        upstream, sent = await self._forward(request)
-        answer = await upstream.read()
-        sent.close()
-        return answer
+        async with self._forwarded(request) as upstream:
+            return await upstream.read()
 
     async def _relay(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        upstream, sent = await self._forward(request)
-        while piece := await upstream.read(65536):
-            writer.write(piece)
-            await writer.drain()
-        sent.close()
+        async with self._forwarded(request) as upstream:
+            while piece := await upstream.read(65536):
+                writer.write(piece)
+                await writer.drain()
 
-    async def _forward(self, request: Request) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    @asynccontextmanager
+    async def _forwarded(self, request: Request) -> AsyncIterator[asyncio.StreamReader]:
         where = urlsplit(self.upstream)
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
-        head, _, body = request.raw.partition(b"\r\n\r\n")
-        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
-        writer.write(b"\r\n".join([*kept, b"Connection: close", b"", body]))
-        await writer.drain()
-        return reader, writer
+        try:
+            head, _, body = request.raw.partition(b"\r\n\r\n")
+            kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+            writer.write(b"\r\n".join([*kept, b"Connection: close", b"", body]))
+            await writer.drain()
+            yield reader
+        finally:
+            await _closed(writer)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _spoil(act: Mischief, answer: bytes, writer: asyncio.StreamWriter) -> None:

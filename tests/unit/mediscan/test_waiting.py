@@ -8,7 +8,7 @@ import mediscan
 from mediscan import calls, flows
 from mediscan.replies import NoReply, Reply
 from mediscan.sse import Event
-from shared.contracts import JobView
+from shared.contracts import JobView, Readiness, ReadyStatus
 from shared.job_state import JobState
 from shared.job_view import view as view_of
 from tests.support.samples import fused_result
@@ -125,6 +125,14 @@ def test_a_server_that_claims_to_hold_and_does_not_is_not_asked_without_end() ->
     assert world.pauses[-3:] == [0.25, 0.5, 1]
 
 
+def test_news_from_a_server_that_never_holds_are_no_reason_to_hurry() -> None:
+    world = World(
+        *[shown(job(version=version)) for version in (1, 2, 3)], shown(job(JobState.FAILED, version=4))
+    )
+    assert [seen.version for seen in changes(world)] == [1, 2, 3, 4]
+    assert world.pauses == [0, 0.25, 0.5]
+
+
 def test_events_come_in_order_and_end_with_the_last() -> None:
     world = World(STREAM, sent(1), sent(2) + sent(3, "completed") + sent(4))
     assert [(event.id, event.data["n"]) for event in events(world)] == [("1", 1), ("2", 2), ("3", 3)]
@@ -184,7 +192,11 @@ def test_a_list_goes_on_to_its_last_page() -> None:
 def test_readiness_is_an_answer_even_when_it_is_no() -> None:
     body = b'{"status": "unavailable", "missing": ["ledger"], "degraded": [], "workers": null}'
     world = World(Reply(503, {"retry-after": "1"}, body))
-    assert world.run(flows.readiness(world.patience)).missing == ("ledger",)
+    found = world.run(flows.readiness(world.patience))
+    assert isinstance(found, Readiness)
+    assert found.missing == ("ledger",)
+    world = World(Reply(200, {}, b'{"status": "degraded"}'))
+    assert world.run(flows.readiness(world.patience)) == ReadyStatus(status="degraded")
     world = World(problem(500))
     with pytest.raises(mediscan.ServerError):
         world.run(flows.readiness(world.patience))
