@@ -5,7 +5,7 @@ import contextlib
 import random
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +36,9 @@ class Proxy:
         self.is_held = False
         #: Share of answers in whose place the connection is cut: the server did it, the caller does not know.
         self.lost_answers = 0.0
+        #: The answers with these numbers, counted from the proxy's first, are lost as well.
+        self.lost_numbers: Collection[int] = ()
+        self._answers = 0
 
     def cut(self) -> None:
         """Abort every connection there is; new ones may be made."""
@@ -43,7 +46,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Forward everything at once again."""
-        self.delay_s, self.is_held, self.lost_answers = 0.0, False, 0.0
+        self.delay_s, self.is_held, self.lost_answers, self.lost_numbers = 0.0, False, 0.0, ()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -101,10 +104,14 @@ class Proxy:
                     await asyncio.sleep(self.delay_s)
                 while self.is_held:
                     await asyncio.sleep(_HELD_LOOK_S)
-                if are_answers and self._random.random() < self.lost_answers:
+                if are_answers and self._is_lost():
                     return
                 writer.write(data)
                 await writer.drain()
+
+    def _is_lost(self) -> bool:
+        self._answers += 1
+        return self._answers in self.lost_numbers or self._random.random() < self.lost_answers
 
 
 async def _first_of(*ways: Coroutine[Any, Any, None]) -> None:

@@ -185,14 +185,11 @@ def test_a_broker_that_comes_back_full_is_unavailable_until_there_is_room(
     assert queue.depth(app, Stage.ML) >= 1
 
 
-def test_a_broker_that_loses_answers_is_unavailable_until_it_loses_none(valkey: Server) -> None:
+@pytest.mark.parametrize("first", range(6, 11))
+def test_a_broker_that_loses_two_answers_costs_one_message_at_most(valkey: Server, first: int) -> None:
     with Proxy(valkey.socket) as wire, contextmanager(make_app)(f"redis+socket://{wire.socket}") as app:
-        for lost_answers in (0.5, 1.0, 0.0):
-            wire.lost_answers = lost_answers
-            for _ in range(10):
-                with suppress(BrokerUnavailableError):
-                    queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
-                with suppress(BrokerUnavailableError):
-                    queue.depth(app, Stage.ML)
+        wire.lost_numbers = (first, first + 1)  # while kombu declares the queue, and when it tries again
+        with suppress(BrokerUnavailableError):
+            queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
         queue.publish(app, new_ref(), Stage.ML, Priority.ROUTINE)
-        assert queue.depth(app, Stage.ML) > 0
+        assert queue.depth(app, Stage.ML) >= 1
