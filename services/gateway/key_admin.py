@@ -51,10 +51,9 @@ class KeyAdmin:
         """End a key for good, also one that has expired; NotFoundError where there is none. Safe to repeat."""
         key = self._store.get(key_id)
         if key.revoked_at is None:
-            key = key.model_copy(update={"revoked_at": datetime.now(UTC)})
             self._note(AuditAction.KEY_REVOKED, key)
-            self._store.save(key)
-        return key
+            self._store.revoke(key_id, datetime.now(UTC))
+        return self._store.get(key_id)
 
     def rotate(self, key_id: str, overlap: timedelta) -> tuple[ApiKey, Token, ApiKey]:
         """A second key with the same rights, its token, and the first as it ends after `overlap`.

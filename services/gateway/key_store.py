@@ -1,9 +1,13 @@
-"""API keys in the blob store, one JSON object a key. Not in Redis: results outlive it, so access to them must too."""
+"""API keys in the blob store, one JSON object a key. Not in Redis: results outlive it, so access to them must too.
+
+That a key is revoked is an object of its own, which nothing ever removes: a rotation at the same time, which reads a
+key and writes it back, cannot undo it.
+"""
 
 import logging
 from datetime import datetime
 
-from pydantic import ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from services.gateway.api_keys import ApiKey, Token
 from shared.blob_store import BlobStore
@@ -11,6 +15,8 @@ from shared.errors import BlobMissingError, NotFoundError
 from shared.names import KEYS_FOLDER
 
 log = logging.getLogger(__name__)
+
+_TIME: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 class KeyStore:
@@ -27,7 +33,8 @@ class KeyStore:
     def find(self, key_id: str) -> ApiKey | None:
         """The key, or None where there is none that can be read. key_id: of the form of one."""
         try:
-            return ApiKey.model_validate_json(self._blobs.get(_path(key_id)))
+            key = ApiKey.model_validate_json(self._blobs.get(_path(key_id)))
+            return key.model_copy(update={"revoked_at": self._revoked_at(key_id)})
         except BlobMissingError:
             return None
         except ValidationError:
@@ -48,8 +55,18 @@ class KeyStore:
         return sorted((key for key in found if key), key=lambda key: (key.created_at, key.id))
 
     def save(self, key: ApiKey) -> None:
-        """Keep a key, or the new state of one, durably."""
-        self._blobs.put(_path(key.id), key.model_dump_json().encode())
+        """Keep a key, or the new state of one, durably. Does not revoke: see `revoke`."""
+        self._blobs.put(_path(key.id), key.model_dump_json(exclude={"revoked_at"}).encode())
+
+    def revoke(self, key_id: str, at: datetime) -> None:
+        """End a key for good, durably; of several times the first counts."""
+        self._blobs.put_new(_revocation(key_id), at.isoformat().encode())
+
+    def _revoked_at(self, key_id: str) -> datetime | None:
+        try:
+            return _TIME.validate_python(self._blobs.get(_revocation(key_id)))
+        except BlobMissingError:
+            return None
 
 
 def successor(old: ApiKey, token: Token, now: datetime, until: datetime) -> tuple[ApiKey, ApiKey]:
@@ -69,3 +86,7 @@ def successor(old: ApiKey, token: Token, now: datetime, until: datetime) -> tupl
 
 def _path(key_id: str) -> str:
     return f"{KEYS_FOLDER}/{key_id}.json"
+
+
+def _revocation(key_id: str) -> str:
+    return f"{KEYS_FOLDER}/{key_id}.revoked"

@@ -12,9 +12,11 @@ from fastapi import Request
 
 from services.gateway.key_ring import KeyRing
 from services.gateway.key_store import KeyStore
+from services.gateway.recent import Recent
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload_slots import UploadSlots
 from shared.blob_store import BlobStore
+from shared.contracts import Readiness
 from shared.ledger import Ledger
 from shared.queue import make_celery
 
@@ -58,6 +60,8 @@ class Resources:
     uploads: UploadSlots
     #: Requests without a valid key that are not recorded yet.
     refused: Counter = field(default_factory=Counter)
+    #: What strangers are told of the house.
+    readiness: Recent[Readiness] = field(default_factory=Recent)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""

@@ -1,9 +1,11 @@
 """A gateway that takes keys: who gets in, what a refusal says, and what a tenant can learn of another."""
 
 import secrets
+import time
 from datetime import timedelta
 
 import httpx
+import redis
 
 from services.gateway.api_keys import Token
 from shared.names import new_job_id
@@ -131,6 +133,20 @@ def test_a_stranger_learns_the_status_and_an_operator_the_reasons(guarded: Guard
     assert guarded.ask("GET", url, Token.make()).json() == {"status": "unavailable"}
     assert "ml_worker" in guarded.ask("GET", url, guarded.key(scopes=("admin",))).json()["missing"]
     assert guarded.house.http.get("/healthz").json() == {"status": "ok"}
+
+
+def test_strangers_who_ask_much_make_the_house_write_little(guarded: Guarded) -> None:
+    with guarded.house.ledger_server.client() as client:
+        start = time.monotonic()
+        before = calls(client)
+        for _ in range(100):
+            guarded.house.http.get("/readyz")
+        # Two looks fit into the first second, and a slow machine may take longer for a hundred answers.
+        assert calls(client) - before <= 2 + (time.monotonic() - start)
+
+
+def calls(client: "redis.Redis") -> int:
+    return int(client.info("commandstats").get("cmdstat_hset", {}).get("calls", 0))
 
 
 # --- tenants ----------------------------------------------------------------------------------------------

@@ -176,3 +176,12 @@ def test_a_damaged_key_lets_nobody_in_and_is_not_quoted(
     assert find(token.key_id) == [None]
     assert [record.__dict__["key"] for record in caplog.records] == [token.key_id]
     assert "planted" not in caplog.text
+
+
+def test_a_rotation_at_the_same_time_does_not_bring_a_revoked_key_back(blobs: BlobStore) -> None:
+    known = make(blobs)
+    store = KeyStore(blobs)
+    read_by_the_rotation = store.get(known)
+    KeyAdmin(blobs).revoke(known)
+    store.save(read_by_the_rotation)
+    assert store.get(known).revoked_at is not None
