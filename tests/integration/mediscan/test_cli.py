@@ -161,6 +161,7 @@ def test_a_script_gets_plain_lines(cluster: Cluster, image: str, tmp_path: Path)
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
+    assert done.stderr.splitlines()[-1] == f"100%  {image}: completed"
 
 
 def test_a_person_gets_a_bar_and_colours(cluster: Cluster, image: str, job_id: str, tmp_path: Path) -> None:
