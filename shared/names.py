@@ -155,6 +155,14 @@ class Key:
     #: Hash of how many jobs ended in this window of time and in the one before; gone when none did.
     DRAIN = "mediscan:drain"
 
+    #: Begins the name of every channel on which changes of a job are told (publish/subscribe: nothing is kept).
+    CHANGES = "mediscan:changes:"
+
+    @staticmethod
+    def changes(ref: JobRef) -> str:
+        """Channel of one job: its new version, after each change."""
+        return f"{Key.CHANGES}{ref}"
+
     @staticmethod
     def job(ref: JobRef) -> str:
         """Hash with everything the ledger knows of one live job."""

@@ -25,7 +25,7 @@ def main() -> None:
     with bind(settings) as bound:
         resources = open_resources(settings)
         _check(resources)
-        serve(create_app(resources), bound, settings)
+        serve(create_app(resources), bound, settings, on_stop=resources.notices.stop)
 
 
 def _check(resources: Resources) -> None:

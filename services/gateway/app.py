@@ -1,8 +1,9 @@
 """The gateway as a FastAPI application. Imports no worker, no TensorFlow, no LiteRT; a test holds it to that."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -12,6 +13,7 @@ from services.gateway.headers import SecurityHeaders
 from services.gateway.refused_logins import record_now_and_then
 from services.gateway.resources import Resources
 from shared.contracts import DISCLAIMER
+from shared.names import JobRef
 
 
 def create_app(resources: Resources) -> FastAPI:
@@ -38,9 +40,22 @@ def create_app(resources: Resources) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    recorder = asyncio.create_task(record_now_and_then(app.state.resources))
+    held: Resources = app.state.resources
+    running = [asyncio.create_task(task) for task in _beside_requests(held)]
     yield
-    recorder.cancel()
-    with suppress(asyncio.CancelledError):
-        await recorder
-    app.state.resources.close()
+    for task in running:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    held.close()
+
+
+def _beside_requests(held: Resources) -> tuple[Coroutine[Any, Any, None], ...]:
+    async def versions(refs: Sequence[JobRef]) -> dict[JobRef, int]:
+        return await held.run(held.ledger.versions, refs)
+
+    return (
+        record_now_and_then(held),
+        held.notices.listen(),
+        held.notices.compare(versions, held.settings.wait_look_s),
+    )

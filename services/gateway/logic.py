@@ -98,6 +98,13 @@ def is_unchanged(if_none_match: str | None, tag: str) -> bool:
     return tag in known or known == ["*"]
 
 
+def is_news(job: JobView, if_none_match: str | None) -> bool:
+    """Whether who waits for a job wants to see it: for who knows a version of it, any other; else once it is over."""
+    if job.state in TERMINAL:
+        return True
+    return if_none_match is not None and not is_unchanged(if_none_match, etag(job))
+
+
 def poll_headers(job: JobView) -> dict[str, str]:
     """What a poller needs beside the job. `Retry-After` is there until the job is over.
 

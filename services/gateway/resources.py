@@ -12,9 +12,11 @@ from fastapi import Request
 
 from services.gateway.key_ring import KeyRing
 from services.gateway.key_store import KeyStore
+from services.gateway.notices import Notices
 from services.gateway.recent import Recent
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload_slots import UploadSlots
+from services.gateway.wait_slots import WaitSlots
 from shared.blob_store import BlobStore
 from shared.contracts import Readiness
 from shared.ledger import Ledger
@@ -58,6 +60,8 @@ class Resources:
     #: None where the gateway takes no keys.
     keys: KeyRing | None
     uploads: UploadSlots
+    notices: Notices
+    waits: WaitSlots
     #: Requests without a valid key that are not recorded yet.
     refused: Counter = field(default_factory=Counter)
     #: What strangers are told of the house.
@@ -85,6 +89,8 @@ def open_resources(settings: GatewaySettings) -> Resources:
         threads=ThreadPoolExecutor(settings.blocking_threads, thread_name_prefix="blocking"),
         keys=KeyRing(KeyStore(blobs), settings.key_cache_s) if settings.auth == "keys" else None,
         uploads=UploadSlots(settings.max_concurrent_uploads),
+        notices=Notices(settings),
+        waits=WaitSlots(settings.max_waits, settings.max_waits_per_tenant),
     )
 
 

@@ -1,8 +1,8 @@
 """`/v1/jobs`: submit, follow, look, call off."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
 from services.gateway import lookup, resources
@@ -13,12 +13,13 @@ from services.gateway.caller import Caller, Reader, Scope, Submitter
 from services.gateway.form import SubmissionForm
 from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
-from services.gateway.logic import check_cancelled, field_limits, is_unchanged, poll_headers, unread
+from services.gateway.logic import check_cancelled, field_limits, is_news, is_unchanged, poll_headers, unread
 from services.gateway.multipart import MultipartDecoder, boundary_of
 from services.gateway.openapi import PROBLEM_RESPONSES, SUBMISSION_BODY
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import ImageUpload
+from services.gateway.waiting import preferred_wait_s, unless_gone, until
 from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
@@ -28,6 +29,18 @@ from shared.names import Blob, JobRef, blob_path, new_job_id
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
+#: Nobody receives it: for the access log, in the word that nginx has for it.
+_CALLER_GONE = 499
+
+Wait = Annotated[
+    int | None,
+    Query(ge=0, le=1_000_000_000, description="Seconds to wait for news; the server may cut it short."),
+]
+Prefer = Annotated[
+    str | None,
+    Header(description="`wait=30`: as the parameter; `Preference-Applied` says what was granted."),
+]
+
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The overlay"}}
 
 
@@ -48,12 +61,24 @@ async def submit(request: Request, who: Submitter) -> Response:
 
 
 @router.get("/{job_id}", response_model=JobView, responses=_UNCHANGED)
-async def read(request: Request, who: Reader, job_id: str) -> Response:
-    """The job as it stands: state, readings as they arrive, progress, timings, result."""
+async def read(
+    request: Request, who: Reader, job_id: str, wait: Wait = None, prefer: Prefer = None
+) -> Response:
+    """The job as it stands: state, readings as they arrive, progress, timings, result.
+
+    With `wait` it is answered as soon as the job is over, or with `If-None-Match` as soon as it is another version
+    than that one; as it stands where the time is up first.
+    """
     held, ref = _job(request, who, job_id)
-    job = await held.run(lookup.find, held, ref)
-    headers = poll_headers(job)
-    if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+    known = request.headers.get("if-none-match")
+    preferred = preferred_wait_s(prefer) if wait is None else None
+    wait_s = min(wait or preferred or 0, held.settings.max_wait_s)
+    found = until(held, ref, lambda job: is_news(job, known), wait_s)
+    job = await (unless_gone(request.receive, found) if wait_s else found)
+    if job is None:
+        return Response(status_code=_CALLER_GONE)
+    headers = poll_headers(job) | ({} if preferred is None else {"Preference-Applied": f"wait={wait_s}"})
+    if is_unchanged(known, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     await note_read(held, who, ref, job)
     return _json(job, headers)

@@ -4,6 +4,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -19,18 +20,29 @@ log = logging.getLogger(__name__)
 class _Server(uvicorn.Server):
     """Logs the URL once requests are answered: tests and the demo read it from there."""
 
-    def __init__(self, config: uvicorn.Config, where: str) -> None:
+    def __init__(self, config: uvicorn.Config, where: str, on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._where = where
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then say so."""
         await super().startup(sockets)
         log.info("listening on %s", self._where)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, then stop as uvicorn does: it waits for what runs."""
+        self._on_stop()
+        await super().shutdown(sockets)
 
-def serve(app: FastAPI, bound: socket.socket, settings: GatewaySettings) -> None:
-    """Answer requests until SIGTERM or SIGINT; what runs then has `shutdown_timeout_s` to end."""
+
+def serve(
+    app: FastAPI, bound: socket.socket, settings: GatewaySettings, *, on_stop: Callable[[], None]
+) -> None:
+    """Answer requests until SIGTERM or SIGINT; what runs then has `shutdown_timeout_s` to end.
+
+    on_stop: called when that time begins.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -43,7 +55,7 @@ def serve(app: FastAPI, bound: socket.socket, settings: GatewaySettings) -> None
         ws="none",
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
-    _Server(config, url(bound, settings.host)).run(sockets=[bound])
+    _Server(config, url(bound, settings.host), on_stop).run(sockets=[bound])
 
 
 def exit_cleanly_on_signals() -> None:

@@ -73,6 +73,21 @@ class GatewaySettings(Settings):
         ge=1,
         description="Most uploads at once in this gateway process; over it a 503. Bounds its memory.",
     )
+    max_wait_s: int = Field(
+        60,
+        ge=0,
+        description="Longest that a request may wait for a job to change, in seconds; 0: none waits.",
+    )
+    max_waits: int = Field(
+        2000, ge=1, description="Most requests that wait at once in this gateway process; over it a 503."
+    )
+    max_waits_per_tenant: int = Field(
+        500, ge=1, description="Most requests of one tenant that wait at once in this process; over it a 429."
+    )
+    wait_look_s: Seconds = Field(
+        15,
+        description="How often waiting requests look for a change that they were not told of, all in one query.",
+    )
     blocking_threads: int = Field(
         16, ge=1, description="Threads for ledger, queue and blob store: how many requests may wait on them."
     )

@@ -164,14 +164,19 @@ class _Patience(Retry):
         return super().call_with_retry(do, fail_or_give_up, is_retryable, with_failure_count)
 
 
+def tls_options(settings: Settings) -> dict[str, str]:
+    """What redis-py takes beside the ledger's URL: whom we trust, where it is `rediss://`."""
+    is_tls = settings.redis_url.get_secret_value().startswith("rediss://")
+    return {"ssl_ca_certs": str(settings.redis_ca_file)} if is_tls and settings.redis_ca_file else {}
+
+
 def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
     """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
     url = settings.redis_url.get_secret_value()
-    trusted = {"ssl_ca_certs": str(settings.redis_ca_file)} if settings.redis_ca_file else {}
     try:
         return redis.Redis.from_url(
             url,
-            **(trusted if url.startswith("rediss://") else {}),
+            **tls_options(settings),
             decode_responses=True,
             socket_timeout=5,
             socket_connect_timeout=2,
@@ -241,6 +246,14 @@ class Ledger:
         with converted():
             fields = cast(Fields, self._redis.hgetall(Key.job(ref)))
         return parse(ref, fields) if fields else None
+
+    def versions(self, refs: Sequence[JobRef]) -> dict[JobRef, int]:
+        """The versions of those of `refs` that Redis holds: whether a job changed, in one round trip for all."""
+        with converted(), self._redis.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.hget(Key.job(ref), "version")
+            found = pipe.execute()
+        return {ref: int(version) for ref, version in zip(refs, found, strict=True) if version}
 
     def claim(self, ref: JobRef, stage: Stage, *, token: str) -> Claim | None:
         """Take a stage under a lease, or None where there is nothing to do: settled, taken, over, gone.

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from shared.job_state import JOB_TRANSITIONS, SETTLED, STAGE_TRANSITIONS, TERMINAL
+from shared.names import Key
 from shared.settings import Settings
 from shared.token_bucket import LIBRARY
 
@@ -62,6 +63,7 @@ def _tables() -> str:
             f"local STAGE = {lua_table(STAGE_TRANSITIONS)}",
             f"local TERMINAL = {_lua_set(TERMINAL)}",
             f"local SETTLED = {_lua_set(SETTLED)}",
+            f"local CHANGES = '{Key.CHANGES}'",
         ),
     )
 

@@ -1,4 +1,4 @@
--- Shared by every script; scripts.py puts the generated tables JOB, STAGE, TERMINAL, SETTLED and KNOB before it.
+-- Shared by every script; scripts.py puts the generated tables JOB, STAGE, TERMINAL, SETTLED and KNOB, and CHANGES, before it.
 -- Time is this server's alone, so the clocks of gateways and workers do not matter.
 
 local KEY_JOB, KEY_DUE, KEY_DEAD, KEY_COUNTERS, KEY_WATERMARKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -141,6 +141,7 @@ local function commit(due)
   set('version', string.format('%d', number('version') + 1))
   redis.call('HSET', KEY_JOB, unpack(changes))
   redis.call('ZADD', KEY_DUE, due or next_due(), REF)
+  redis.call('PUBLISH', CHANGES .. REF, J.version)
 end
 
 local function whole_job()

@@ -1,0 +1,60 @@
+"""What a caller asks for when it asks to wait, and when the answer is there."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.gateway.logic import etag, is_news
+from services.gateway.wait_slots import WaitSlots
+from services.gateway.waiting import preferred_wait_s
+from shared.errors import HouseFullError, TooManyError
+from shared.job_state import TERMINAL, JobState
+from shared.job_view import view
+from tests.unit.shared.test_job_view import QUEUED, ended
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, None),
+        ("wait=30", 30),
+        ("WAIT = 30", 30),
+        ('wait="30"', 30),
+        ("wait=30; foo=bar", 30),
+        ("respond-async, wait=100, handling=lenient", 100),
+        ("wait=1, wait=2", 1),
+        ("wait", None),
+        ("wait=-1", None),
+        ("wait=1.5", None),
+        ("wait=9999999999", None),
+        ("await=30", None),
+        ("wait=\u0663", None),
+    ],
+)
+def test_the_preferred_wait(prefer: str | None, seconds: int | None) -> None:
+    assert preferred_wait_s(prefer) == seconds
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_what_is_news(state: JobState) -> None:
+    is_over = state in TERMINAL
+    job = view(ended(state) if is_over else replace(QUEUED, state=state))
+    assert is_news(job, None) == is_over
+    assert is_news(job, etag(job)) == is_over
+    assert is_news(job, "W/" + etag(job)) == is_over
+    assert is_news(job, '"another"')
+
+
+def test_slots_are_given_back_whatever_happens() -> None:
+    slots = WaitSlots(most=2, most_of_tenant=1)
+    with pytest.raises(ZeroDivisionError), slots.one("a"):
+        raise ZeroDivisionError
+    with slots.one("a"), slots.one("b"):
+        with pytest.raises(TooManyError) as of_tenant, slots.one("a"):
+            pass
+        assert of_tenant.value.status == 429
+        with pytest.raises(HouseFullError) as of_house, slots.one("c"):
+            pass
+        assert of_house.value.status == 503
+    with slots.one("a"):
+        pass
