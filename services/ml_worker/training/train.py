@@ -2,30 +2,31 @@
 
 Prepare -> grouped cross-validation -> doubt fitted to what was held out -> one network trained on everything, or the
 average of several that were -> LiteRT files -> figures -> gate -> bundle. Exit status 3 when the gate refuses.
+`--amend` instead adds figures to the card of a bundle that is there.
 """
 
 import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import keras
 
-from services.ml_worker.training import about, bundle, compare, doubt, ensemble, figures, kept, splits
+from services.ml_worker.training import about, bundle, compare, doubt, figures, kept, splits
+from services.ml_worker.training.amend import amend
 from services.ml_worker.training.backbones import BACKBONES
 from services.ml_worker.training.card import new_card
-from services.ml_worker.training.crossval import HeldOut, best_epoch
+from services.ml_worker.training.crossval import best_epoch
 from services.ml_worker.training.export import export
 from services.ml_worker.training.fit import Plan
 from services.ml_worker.training.groups import NEAR
 from services.ml_worker.training.network import Member, classifier
 from services.ml_worker.training.pixels import as_batch
 from services.ml_worker.training.prepare import Images, prepare
-from services.ml_worker.training.workshop import Workshop
+from services.ml_worker.training.workshop import Workshop, held_out
 from shared.errors import SetupError
 
 #: How many training images show int8 the ranges it must cover.
@@ -43,13 +44,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.repeatable:
         tf.config.experimental.enable_op_determinism()
     try:
-        folder = make(arguments)
+        folder = amend(arguments) if arguments.amend else make(arguments)
     except bundle.RefusedError as refused:
         log.error("not promoted:\n%s", "\n".join(f"  - {reason}" for reason in refused.args))  # noqa: TRY400  # the reasons are the message, the trace is none
         sys.exit(EXIT_REFUSED)
     except SetupError as error:
         sys.exit(f"mediscan: {error}")
-    log.info("promoted: %s", folder)
+    log.info("%s: %s", "amended" if arguments.amend else "promoted", folder)
 
 
 def make(arguments: argparse.Namespace) -> Path:
@@ -63,7 +64,7 @@ def make(arguments: argparse.Namespace) -> Path:
     material = images.only(apart)
     workshop = Workshop(material, arguments)
     chosen = words.judges(material.sources)
-    runs = _held_out(workshop, chosen, arguments)
+    runs = held_out(workshop, chosen, arguments)
     best = best_epoch(runs, material.labels, chosen)
     judged = figures.held_out(workshop, runs, best)
     sources = ", ".join(np.unique(material.sources[chosen]))
@@ -88,22 +89,6 @@ def make(arguments: argparse.Namespace) -> Path:
     card = card.model_copy(update={"repeats": figures.repeats(material, runs, best, seeds)})
     card = card.model_copy(update={"comparison": (compare.row(card, contents, words), *others)})
     return bundle.release(arguments.out, card, contents)
-
-
-def _held_out(
-    workshop: Workshop, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]], arguments: argparse.Namespace
-) -> list[HeldOut]:
-    """One run a seed; for an ensemble the average of its members'."""
-    images = workshop.images
-    if arguments.ensemble:
-        members = [kept.runs(folder, len(images.samples)) for folder in arguments.ensemble]
-        return ensemble.averaged(members, images.labels, chosen)
-    return [
-        kept.cross_validated(
-            arguments.keep, seed, len(images.samples), partial(workshop.cross_validate, seed)
-        )
-        for seed in range(arguments.seed, arguments.seed + arguments.seeds)
-    ]
 
 
 def _members(workshop: Workshop, epochs: int, arguments: argparse.Namespace) -> list[Member]:
@@ -144,7 +129,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--backbone", choices=sorted(BACKBONES), default="mobilenetv2")
     add("--out", type=Path, required=True, help="folder that bundles are written to")
     add("--about", default="brain-mri", help="words for the card (default: %(default)s)")
-    add("--version", default="0.2.0", help="of the bundle (default: %(default)s)")
+    add("--version", default="0.3.0", help="of the bundle (default: %(default)s)")
     add("--outliers", type=Path, nargs="*", default=[], help="images of another kind, to try the OOD gate on")
     add(
         "--near",
@@ -173,6 +158,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--leave-one-source-out", action="store_true", help="also train without each source and judge on it")
     add("--ensemble", type=Path, nargs="*", default=[], help="--keep folders to average, instead of training")
+    add("--amend", type=Path, help="bundle folder: only add what the flags above and below find to its card")
     add("--compare", type=Path, nargs="*", default=[], help="bundle folders for the card's comparison")
     add("--epochs", type=int, default=usual.epochs, help="of fine-tuning, at most (default: %(default)s)")
     add("--rate", type=float, default=usual.rate, help="first learning rate (default: %(default)s)")

@@ -3,14 +3,14 @@
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorflow import keras
 
-from services.ml_worker.training import crossval, kept, network, ood, splits
+from services.ml_worker.training import crossval, ensemble, kept, network, ood, splits
 from services.ml_worker.training.backbones import BACKBONES
 from services.ml_worker.training.fit import Material, Plan, embed, fine_tune
 from services.ml_worker.training.frozen import Frozen
@@ -122,3 +122,19 @@ class Workshop:
         upper = BACKBONES[self._arguments.backbone](None).upper
         upper.set_weights(self._weights)
         return upper
+
+
+def held_out(
+    workshop: Workshop, chosen: NDArray[np.bool_], arguments: argparse.Namespace
+) -> list[crossval.HeldOut]:
+    """One run a seed; for an ensemble the average of its members'."""
+    images = workshop.images
+    if arguments.ensemble:
+        members = [kept.runs(folder, len(images.samples)) for folder in arguments.ensemble]
+        return ensemble.averaged(members, images.labels, chosen)
+    return [
+        kept.cross_validated(
+            arguments.keep, seed, len(images.samples), partial(workshop.cross_validate, seed)
+        )
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds)
+    ]

@@ -179,18 +179,22 @@ def test_shuffling_reaches_the_head_of_every_member(refused: dict[str, Bundle]) 
 
 
 def test_an_ensemble_is_judged_by_the_mean_of_each_members_best_epoch(train: Any) -> None:
+    from services.ml_worker.training import ensemble  # noqa: PLC0415
+    from services.ml_worker.training.crossval import HeldOut  # noqa: PLC0415
+
+    assert train
     labels, everything = np.array([0, 1]), np.ones(2, np.bool_)
     good, bad = np.array([[2, 0], [0, 2]], np.float32), np.array([[0, 2], [2, 0]], np.float32)
     fold = np.array([0, 1])
     early, late = (
-        train.HeldOut(np.stack([good, bad]), fold),
-        train.HeldOut(np.stack([bad, 3 * good]), fold[::-1]),
+        HeldOut(np.stack([good, bad]), fold),
+        HeldOut(np.stack([bad, 3 * good]), fold[::-1]),
     )
-    (averaged,) = train.ensemble.averaged([[early], [late]], labels, everything)
+    (averaged,) = ensemble.averaged([[early], [late]], labels, everything)
     np.testing.assert_array_equal(averaged.logits, [2 * good])
     assert averaged.fold.tolist() == [0, 1]
     with pytest.raises(SetupError, match="got 1, 2"):
-        train.ensemble.averaged([[early], [late, late]], labels, everything)
+        ensemble.averaged([[early], [late, late]], labels, everything)
 
 
 def test_training_goes_on_from_what_was_kept(
@@ -204,6 +208,26 @@ def test_training_goes_on_from_what_was_kept(
         again.open().infer(image).logits, refused["1.0.0"].open().infer(image).logits, atol=1e-5
     )
     assert again.card.repeats == refused["1.0.0"].card.repeats
+
+
+def test_figures_are_added_to_the_card_of_a_bundle(
+    train: Any, folder: Path, refused: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(train.BACKBONES, "small", seeded_backbone)
+    root = folder / "refused" / NAME
+    words = f"--backbone small --epochs 2 --folds 2 --seeds 2 --batch 4 --seed 7 --keep {folder / 'kept-2'}"
+    sources = f"--data {folder / 'heads'} --mixed {folder / 'web'} --out {folder}"
+    more = f"--amend {root / '2.0.0'} --leave-one-source-out --compare {root / '3.0.0'}"
+    train.main([*words.split(), *sources.split(), *more.split()])
+    before, after = refused["2.0.0"].card, load_bundle(folder / "refused", NAME, "2.0.0").card
+    added = set(after.metrics) - set(before.metrics)
+    assert added == {
+        name for name in refused["1.0.0"].card.metrics if name.startswith("leave_one_source_out/")
+    }
+    assert list(after.metrics)[3].startswith("leave_one_source_out/")
+    assert len(after.comparison) == len(before.comparison) + 1
+    unchanged = {"metrics": before.metrics, "comparison": before.comparison}
+    assert after.model_copy(update=unchanged) == before
 
 
 def test_what_was_kept_of_other_images_is_refused(refused: dict[str, Bundle], folder: Path) -> None:
