@@ -264,7 +264,7 @@ def events(job_id: str, after: str, patience: Patience) -> Stream[Event]:
         assert isinstance(opened, Reply | NoReply)  # noqa: S101 - what `Open` is answered with
         reader = EventReader(last_id)
         error = _stream_error(opened)
-        if error is None and (yield from _until_cut(reader)):
+        if _is_all_told(opened) or (error is None and (yield from _until_cut(reader))):
             return
         if error and not may_repeat(call, opened):
             raise error
@@ -285,6 +285,10 @@ def _until_cut(reader: EventReader) -> Generator[Read | Emit[Event], Outcome, bo
             if event.is_last:
                 return True
     return False
+
+
+def _is_all_told(opened: Reply | NoReply) -> bool:
+    return isinstance(opened, Reply) and opened.status == 204  # noqa: PLR2004
 
 
 def _stream_error(opened: Reply | NoReply) -> MediScanError | None:

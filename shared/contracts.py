@@ -373,6 +373,10 @@ class Timings(Message):
     ml_ms: Milliseconds | None = None
     #: Submission to the settled Gemini reading.
     gemini_ms: Milliseconds | None = None
+    #: Submission to the first claim of the Gemini reading.
+    gemini_started_ms: Milliseconds | None = None
+    #: Submission to the first claim of the fusion.
+    fusion_started_ms: Milliseconds | None = None
     #: Submission to the terminal state.
     total_ms: Milliseconds | None = None
 

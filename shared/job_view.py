@@ -66,6 +66,8 @@ def _timings(job: JobRecord) -> Timings:
         queued_ms=_since(job, ml.claimed_at),
         ml_ms=_since(job, ml.settled_at),
         gemini_ms=_since(job, gemini.settled_at),
+        gemini_started_ms=_since(job, gemini.claimed_at),
+        fusion_started_ms=_since(job, job.stages[Stage.FUSION].claimed_at),
         total_ms=_since(job, job.ended_at),
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from services.gateway.events import EVENT_TYPES
 from services.gateway.problems import MEDIA_TYPE
 from shared.contracts import Problem
 from shared.names import Priority
@@ -52,6 +53,28 @@ SUBMISSION_BODY = {
             }
         },
     }
+}
+
+
+#: For `responses=` of the route that tells a job's steps. OpenAPI 3.2 has `itemSchema` for what comes piece by piece.
+EVENT_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The events",
+        "content": {
+            "text/event-stream": {
+                "itemSchema": {
+                    "type": "object",
+                    "required": ["id", "event", "data"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "event": {"type": "string", "enum": EVENT_TYPES},
+                        "data": {"type": "string", "contentMediaType": "application/json"},
+                    },
+                }
+            }
+        },
+    },
+    204: {"description": "The job is over, and all of it is known"},
 }
 
 

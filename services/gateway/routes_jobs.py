@@ -10,12 +10,14 @@ from services.gateway.admission import admit
 from services.gateway.audited import audited, note, note_read
 from services.gateway.body import BodyReader, check_declared
 from services.gateway.caller import Caller, Reader, Scope, Submitter
+from services.gateway.event_stream import EventStream
+from services.gateway.events import events
 from services.gateway.form import SubmissionForm
 from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
 from services.gateway.logic import check_cancelled, field_limits, is_news, is_unchanged, poll_headers, unread
 from services.gateway.multipart import MultipartDecoder, boundary_of
-from services.gateway.openapi import PROBLEM_RESPONSES, SUBMISSION_BODY
+from services.gateway.openapi import EVENT_STREAM, PROBLEM_RESPONSES, SUBMISSION_BODY
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import ImageUpload
@@ -23,6 +25,7 @@ from services.gateway.waiting import preferred_wait_s, unless_gone, until
 from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
+from shared.job_state import TERMINAL
 from shared.job_view import view
 from shared.names import Blob, JobRef, blob_path, new_job_id
 
@@ -39,6 +42,10 @@ Wait = Annotated[
 Prefer = Annotated[
     str | None,
     Header(description="`wait=30`: as the parameter; `Preference-Applied` says what was granted."),
+]
+
+LastEventId = Annotated[
+    str, Header(description="`id` of the last event that is known: only what came after it is told.")
 ]
 
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The overlay"}}
@@ -82,6 +89,16 @@ async def read(
         return Response(status_code=304, headers=headers)
     await note_read(held, who, ref, job)
     return _json(job, headers)
+
+
+@router.get("/{job_id}/events", response_class=Response, responses=EVENT_STREAM)
+async def follow(request: Request, who: Reader, job_id: str, last_event_id: LastEventId = "") -> Response:
+    """The job's steps as server-sent events: those it has come through, then each as it comes, until it is over."""
+    held, ref = _job(request, who, job_id)
+    job = await held.run(lookup.find, held, ref)
+    if job.state in TERMINAL and not events(job, last_event_id):
+        return Response(status_code=204)  # a browser comes again after any other end
+    return EventStream(held, who, ref, job, last_event_id)
 
 
 @router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | _UNCHANGED)

@@ -84,6 +84,13 @@ class GatewaySettings(Settings):
     max_waits_per_tenant: int = Field(
         500, ge=1, description="Most requests of one tenant that wait at once in this process; over it a 429."
     )
+    max_stream_s: Seconds = Field(
+        600,
+        description="Longest that one event stream lasts; its reader comes again, and its key is checked again.",
+    )
+    stream_heartbeat_s: Seconds = Field(
+        15, description="How long an event stream may be silent before it says that it still lives."
+    )
     wait_look_s: Seconds = Field(
         15,
         description="How often waiting requests look for a change that they were not told of, all in one query.",

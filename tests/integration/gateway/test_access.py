@@ -59,6 +59,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("POST", "/v1/jobs"): "submit",
         ("GET", job): "read",
         ("GET", f"{job}/heatmap.png"): "read",
+        ("GET", f"{job}/events"): "read",
         ("POST", f"{job}/cancel"): "submit",
     }
     for scope in EVERYTHING:
@@ -80,6 +81,7 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/heatmap.png",
+        "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/cancel",
     }
     for path, operations in paths.items():
@@ -165,7 +167,7 @@ def test_another_tenants_job_a_forgotten_one_and_none_at_all_are_the_same(guarde
         if gone.job_id in file.name:
             file.unlink()
 
-    for method, suffix in (("GET", ""), ("GET", "/heatmap.png"), ("POST", "/cancel")):
+    for method, suffix in (("GET", ""), ("GET", "/heatmap.png"), ("GET", "/events"), ("POST", "/cancel")):
         said = set()
         for job_id in (live.job_id, archived.job_id, gone.job_id, new_job_id()):
             answer = guarded.ask(method, f"/v1/jobs/{job_id}{suffix}", mine)

@@ -111,7 +111,9 @@ def targets(inside: Inside, ledger: Ledger) -> dict[str, str]:
     return {"live": live.job_id, "archived": archived.job_id, "never was": new_job_id()}
 
 
-@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("POST", "/cancel")])
+@pytest.mark.parametrize(
+    ("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("GET", "/events"), ("POST", "/cancel")]
+)
 def test_the_same_work_is_done(
     inside: Inside, mine: Token, targets: dict[str, str], method: str, suffix: str
 ) -> None:

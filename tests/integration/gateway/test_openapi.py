@@ -28,7 +28,7 @@ _FIXED = ("--generation-deterministic", "--no-color", "--warnings", "off") if TI
 @pytest.fixture
 def house() -> Iterator[House]:
     """A gateway that takes keys, with everything alive that `/readyz` asks for."""
-    with House(auth="keys", heartbeat_ttl_s=3600, max_wait_s=1) as house:
+    with House(auth="keys", heartbeat_ttl_s=3600, max_wait_s=1, max_stream_s=1) as house:
         for stage in Stage:
             house.ledger.heartbeat(stage, f"{stage}@nowhere")
         house.ledger.reaper_beat()

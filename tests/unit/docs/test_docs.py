@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.events import EVENT_TYPES
 from shared.circuit_state import CIRCUIT_TRANSITIONS
 from shared.contracts import CircuitState, UnavailableReason
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, JobState
@@ -46,6 +47,11 @@ def test_every_reason_for_no_second_reading_is_explained() -> None:
         reason for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for reason in row.split("`")
     }
     assert set(UnavailableReason) - {UnavailableReason.MODEL_NOT_INSTALLED} <= explained
+
+
+def test_every_event_is_explained() -> None:
+    page = (ROOT / "docs/api.md").read_text()
+    assert [name for name in EVENT_TYPES if f"`{name}`" not in page] == []
 
 
 def test_stage_diagram_is_the_table_of_transitions() -> None:

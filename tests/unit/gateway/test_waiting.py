@@ -1,15 +1,20 @@
 """What a caller asks for when it asks to wait, and when the answer is there."""
 
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from services.gateway.logic import etag, is_news
+from services.gateway.notices import Watch
+from services.gateway.resources import open_resources
 from services.gateway.wait_slots import WaitSlots
-from services.gateway.waiting import preferred_wait_s
-from shared.errors import HouseFullError, TooManyError
+from services.gateway.waiting import look_again, preferred_wait_s
+from shared.errors import HouseFullError, LedgerUnavailableError, TooManyError
 from shared.job_state import TERMINAL, JobState
 from shared.job_view import view
+from tests.unit.gateway.forms import run, settings
 from tests.unit.shared.test_job_view import QUEUED, ended
 
 
@@ -58,3 +63,24 @@ def test_slots_are_given_back_whatever_happens() -> None:
         assert of_house.value.status == 503
     with slots.one("a"):
         pass
+
+
+def watching() -> Watch:
+    watch = Watch(QUEUED.ref)
+    watch.known_version = QUEUED.version
+    return watch
+
+
+def test_a_ledger_that_is_away_is_waited_for_until_the_time_is_up(tmp_path: Path) -> None:
+    held = open_resources(settings(redis_url=f"unix://{tmp_path}/nobody", blob_url=f"file://{tmp_path}"))
+    seen, watch = view(QUEUED), watching()
+    later, now = time.monotonic() + 600, time.monotonic()
+    try:
+        assert run(look_again(held, watch, seen, later)) == seen
+        assert watch.known_version is None, "or nobody would wake it once the ledger is back"
+        with pytest.raises(LedgerUnavailableError):
+            run(look_again(held, watch, seen, now))
+        held.notices.stop()
+        assert run(look_again(held, watch, seen, now)) == seen
+    finally:
+        held.close()

@@ -151,6 +151,10 @@ def test_events_after_one_that_was_seen_in_another_life() -> None:
     assert world.calls[0].headers["Last-Event-ID"] == "7"
 
 
+def test_after_the_last_event_there_is_nothing() -> None:
+    assert events(World(Reply(204, {})), after="7") == []
+
+
 def test_a_long_quiet_stream_may_be_cut_as_often_as_it_likes() -> None:
     quiet: list[Any] = []
     for _ in range(10):

@@ -149,6 +149,8 @@ def test_what_has_not_happened_took_no_time() -> None:
         "queued_ms": None,
         "ml_ms": None,
         "gemini_ms": None,
+        "gemini_started_ms": None,
+        "fusion_started_ms": None,
         "total_ms": None,
     }
 
@@ -158,6 +160,8 @@ def test_timings_count_from_submission() -> None:
         "queued_ms": 250,
         "ml_ms": 1500,
         "gemini_ms": None,
+        "gemini_started_ms": None,
+        "fusion_started_ms": 250,
         "total_ms": 2000,
     }
 
