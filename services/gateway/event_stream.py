@@ -33,7 +33,6 @@ class EventStream(StreamingResponse):
         """job: as it stands; after: the id of the last event that the caller knows."""
         super().__init__((), headers=_HEADERS)
         self._held, self._who, self._ref, self._job, self._after = held, who, ref, job, after
-        self._is_noted = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream until the job is over, the caller is gone, or the time that a stream may take is up."""
@@ -70,9 +69,8 @@ class EventStream(StreamingResponse):
 
     async def _fresh(self) -> list[Event]:
         found = events(self._job, self._after)
-        if not self._is_noted and any(event.type == _TELLS for event in found):
+        if any(event.type == _TELLS for event in found):
             await note_read(self._held, self._who, self._ref, self._job)
-            self._is_noted = True
         if found:
             self._after = found[-1].id
         return found

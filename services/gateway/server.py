@@ -1,6 +1,7 @@
 """uvicorn on a socket of ours: says where it listens, and stops within a bounded time."""
 
 import logging
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,9 @@ from services.gateway.protocol import BoundedHttp
 from services.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
+
+#: Open files beside those of waiting requests: other requests, uploads, ledger, queue, blob store.
+_OTHER_FILES = 1024
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +47,7 @@ def serve(
 
     on_stop: called when that time begins.
     """
+    _allow_open_files(settings.max_waits + _OTHER_FILES)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -56,6 +61,16 @@ def serve(
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
     _Server(config, url(bound, settings.host), on_stop).run(sockets=[bound])
+
+
+def _allow_open_files(wanted: int) -> None:
+    """As many as that, where the hard limit lets us: a waiting request is a connection, and 1024 is a usual limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft in {hard, resource.RLIM_INFINITY} or soft >= wanted:
+        return
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
 
 
 def exit_cleanly_on_signals() -> None:

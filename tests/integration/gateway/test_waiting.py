@@ -1,6 +1,7 @@
 """Long-polls at a real gateway: each is answered because of what happened to the job or to the house around it."""
 
 import os
+import resource
 import signal
 import socket
 import time
@@ -299,3 +300,14 @@ def test_another_tenants_job_cannot_be_waited_for(guarded: Guarded) -> None:
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_job")
     submit_only = guarded.key("theirs", scopes=("submit",))
     assert guarded.ask("GET", f"/v1/jobs/{ref.job_id}?wait=30", submit_only).status_code == 403
+
+
+def test_a_usual_limit_on_open_files_is_no_limit_on_waits() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # what a process starts with on most systems
+    try:
+        with House(max_waits=2000) as house:
+            allowed, _ = resource.prlimit(house.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert allowed >= 3024 or allowed == hard
