@@ -393,6 +393,8 @@ class JobView(Message):
     """A job as its owner sees it."""
 
     id: str
+    #: The id that the caller chose (`PUT /v1/jobs/{client_id}`); every address takes either.
+    client_id: str | None = None
     #: Grows by one with every change; the ETag is made from it.
     version: int
     state: JobState

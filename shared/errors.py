@@ -8,6 +8,7 @@
     │   ├── ForbiddenError             a valid key that may not do this
     │   ├── BadKeyRequestError         an operator asks for an API key that cannot be made
     │   ├── NotFoundError              no such job, or not yours: the same answer
+    │   ├── ReusedError                a name that stands for another submission
     │   ├── ConflictError              the job's state does not allow it
     │   └── TooManyError               more than the caller may have now; later the same is welcome
     ├── ModelMissingError              a job names a model that the worker does not have; the job fails, no retry
@@ -106,6 +107,13 @@ class NotFoundError(CallerError):
     code = "not_found"
     status = 404
     title = "Not found"
+
+
+class ReusedError(CallerError):
+    """A name that makes a submission repeatable stands for another one already."""
+
+    code = "idempotency_key_reused"
+    status = 422
 
 
 class ConflictError(CallerError):

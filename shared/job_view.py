@@ -28,6 +28,7 @@ def view(job: JobRecord) -> JobView:
         image=job.image,
         metadata=job.metadata,
         model=job.model,
+        client_id=job.client_id,
         prior_job_id=job.prior.job_id if job.prior else None,
         progress=_progress(job),
         readings=Readings(

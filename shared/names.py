@@ -3,6 +3,7 @@
 Declared once, here. Nothing else in the code spells a key, a queue or a task by hand.
 """
 
+import hashlib
 import re
 import secrets
 import time
@@ -47,12 +48,18 @@ class Priority(StrEnum):
 
 #: The first digit keeps the time before the year 10,000, where dates end.
 _JOB_ID = re.compile(r"job_[0-9a-d][0-9a-f]{11}[0-9a-f]{20}")
+#: A caller's own; never to be taken for one of ours.
+CLIENT_ID_PATTERN = r"(?![jJ][oO][bB]_)[A-Za-z0-9][A-Za-z0-9._~-]{0,63}"
+_CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
 #: Begins with a letter or digit: so no tenant is called like one of the house's own folders.
 TENANT_PATTERN = r"[a-z0-9][a-z0-9-]{0,62}"
 _TENANT = re.compile(TENANT_PATTERN)
 
 #: Folder of the blob store, beside those of the tenants: one object an API key.
 KEYS_FOLDER = "_keys"
+
+#: Folder of the blob store with the jobs that have an id of the caller's choice: one object an id, by tenant.
+CLIENT_IDS_FOLDER = "_clients"
 
 #: Folder of the blob store with the segments of the audit trail.
 AUDIT_FOLDER = "_audit"
@@ -91,6 +98,11 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
+def is_client_id(text: str) -> bool:
+    """Whether a caller may choose `text` as the id of a job."""
+    return _CLIENT_ID.fullmatch(text) is not None
+
+
 def job_seconds(job_id: str) -> float:
     """When a job id was made, by the gateway's clock (Unix seconds)."""
     return int(job_id[4:16], 16) / 1000
@@ -108,6 +120,8 @@ class Blob(StrEnum):
     IMAGE = "image"
     #: The pixels the ML worker decoded, re-encoded, at most 512 px a side: what pictures are drawn over.
     PREVIEW = "preview.jpg"
+    #: SHA-256 of the id that the caller chose: leads from the job's folder to `client_id_path`.
+    CLIENT = "client"
     #: The finished job as one JSON object: the result that outlives Redis.
     RECORD = "json"
 
@@ -119,6 +133,16 @@ LEDGER_IDENTITY = "ledger-identity"
 def blob_path(ref: JobRef, blob: Blob) -> str:
     """`tenant/hour/job.blob`: no folder a job, so a durable write costs two fsyncs and not three."""
     return f"{ref.tenant}/{job_hour(ref.job_id)}/{ref.job_id}.{blob}"
+
+
+def client_id_path(tenant: str, digest: str) -> str:
+    """Which job a caller's own id means, once the ledger has forgotten it."""
+    return f"{CLIENT_IDS_FOLDER}/{tenant}/{digest}"
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex: what stands in keys and paths for words of a caller."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Key:
@@ -167,6 +191,16 @@ class Key:
     def job(ref: JobRef) -> str:
         """Hash with everything the ledger knows of one live job."""
         return f"mediscan:job:{ref.tenant}:{ref.job_id}"
+
+    @staticmethod
+    def alias(tenant: str, kind: str, text: str) -> str:
+        """Hash with the job that a tenant's name of this kind stands for, and the fingerprint of its submission."""
+        return f"mediscan:alias:{tenant}:{kind}:{digest(text)}"
+
+    @staticmethod
+    def aliases(ref: JobRef) -> str:
+        """Hash whose fields are the keys of a job's aliases; lives as long as they do."""
+        return f"mediscan:alias:{ref.tenant}:of:{ref.job_id}"
 
     @staticmethod
     def bucket(name: str) -> str:

@@ -90,10 +90,17 @@ class Settings(BaseSettings):
         description="How long images and results are kept from submission, rounded up to the hour.",
     )
 
+    idempotency_s: Seconds = Field(
+        86_400,
+        description="How long the ledger remembers an `Idempotency-Key`, and a caller's own id of a job.",
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.retention_s < self.job_deadline_s + 3600:
             raise ValueError("retention_s must be at least job_deadline_s + 3600")
+        if self.idempotency_s < self.job_deadline_s + 3600:
+            raise ValueError("idempotency_s must be at least job_deadline_s + 3600")
         return self
 
     @property

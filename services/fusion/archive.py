@@ -1,6 +1,7 @@
 """Writes a finished job to the blob store, where its result outlives Redis."""
 
 from shared.blob_store import BlobStore
+from shared.client_ids import ClientIds
 from shared.job_view import view
 from shared.ledger import JobRecord, Ledger
 from shared.names import Blob, blob_path
@@ -8,6 +9,8 @@ from shared.names import Blob, blob_path
 
 def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
     """Store the finished job as one JSON object, then let Redis keep it as a short cache. Safe to repeat."""
+    if job.client_id is not None:
+        ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
     record = view(job).model_dump_json().encode()
     blobs.put(blob_path(job.ref, Blob.RECORD), record)
     ledger.archived(job.ref)

@@ -8,6 +8,7 @@ upload never became a job: the gateway died in between. It is known by having no
 from datetime import UTC, datetime
 
 from shared.blob_store import BlobStore
+from shared.client_ids import ClientIds
 from shared.ledger import Ledger
 from shared.names import Blob, JobRef, is_tenant
 from shared.settings import Settings
@@ -28,11 +29,11 @@ def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -
         for hour in blobs.folders(tenant):
             folder = f"{tenant}/{hour}"
             if hour < oldest_kept:
-                removed += _delete(blobs, blobs.paths(folder)) + blobs.drop_half_written(folder)
+                removed += _delete(blobs, tenant, blobs.paths(folder)) + blobs.drop_half_written(folder)
                 blobs.drop_folder(folder)
             elif hour in orphan_hours:
                 found = orphans(ledger, blobs, tenant, hour)
-                removed += _delete(blobs, [path for own in found.values() for path in own])
+                removed += _delete(blobs, tenant, [path for own in found.values() for path in own])
                 removed += blobs.drop_half_written(folder)
     return removed
 
@@ -41,16 +42,22 @@ def orphans(ledger: Ledger, blobs: BlobStore, tenant: str, hour: str) -> dict[Jo
     """The objects in this hour's folder by job, of those jobs that have neither a record nor a ledger entry."""
     by_job: dict[JobRef, list[str]] = {}
     for path in blobs.paths(f"{tenant}/{hour}"):
-        job_id = path.rsplit("/", 1)[-1].split(".", 1)[0]
-        by_job.setdefault(JobRef(tenant, job_id), []).append(path)
+        by_job.setdefault(JobRef(tenant, _job_id(path)), []).append(path)
     unrecorded = [ref for ref, own in by_job.items() if not any(p.endswith(f".{Blob.RECORD}") for p in own)]
     known = ledger.holds(unrecorded)
     return {ref: by_job[ref] for ref in unrecorded if ref not in known}
 
 
-def _delete(blobs: BlobStore, paths: list[str]) -> int:
+def _delete(blobs: BlobStore, tenant: str, paths: list[str]) -> int:
+    for path in paths:
+        if path.endswith(f".{Blob.CLIENT}"):
+            ClientIds(blobs).forget(JobRef(tenant, _job_id(path)))
     blobs.delete(*paths)
     return len(paths)
+
+
+def _job_id(path: str) -> str:
+    return path.rsplit("/", 1)[-1].split(".", 1)[0]
 
 
 def _hour(seconds: float) -> str:

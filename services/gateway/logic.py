@@ -30,6 +30,9 @@ _NAME_BYTES = 128
 #: Most bytes of a `priority` part: the longest word there is, and room for a typing error.
 _PRIORITY_BYTES = 16
 
+_YES_OR_NO = {b"": False, b"false": False, b"true": True}
+_YES_OR_NO_BYTES = 16
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -41,6 +44,8 @@ class Submission:
     gemini_skipped: SkippedReading | None
     model: str | None
     prior_job_id: str | None
+    #: An earlier job over the same image and model will do.
+    deduplicate: bool = False
 
 
 def field_limits(settings: GatewaySettings) -> dict[str, int]:
@@ -50,6 +55,7 @@ def field_limits(settings: GatewaySettings) -> dict[str, int]:
         "metadata": settings.max_metadata_bytes,
         "model": _NAME_BYTES,
         "prior_job_id": _NAME_BYTES,
+        "deduplicate": _YES_OR_NO_BYTES,
     }
 
 
@@ -64,7 +70,16 @@ def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: Gateway
         else SkippedReading(reason=SkippedReason.NOT_CONFIGURED),
         model=_text(fields, "model"),
         prior_job_id=_text(fields, "prior_job_id"),
+        deduplicate=_yes_or_no(fields, "deduplicate"),
     )
+
+
+def _yes_or_no(fields: Mapping[str, bytes], name: str) -> bool:
+    try:
+        return _YES_OR_NO[fields.get(name, b"")]
+    except KeyError as error:
+        said = f"`{name}` must be `true` or `false`."
+        raise BadUploadError(said, code=f"bad_{name}", status=422) from error
 
 
 def _text(fields: Mapping[str, bytes], name: str) -> str | None:

@@ -1,19 +1,36 @@
 """Finds a job for its owner: live in the ledger, or finished long ago in the blob store."""
 
 from services.gateway.resources import Resources
+from shared.client_ids import ClientIds
 from shared.contracts import JobView
 from shared.errors import BlobMissingError, NotFoundError
 from shared.job_view import view
-from shared.names import Blob, JobRef, blob_path, is_job_id
+from shared.ledger import Alias, AliasKind
+from shared.names import Blob, JobRef, blob_path, is_client_id, is_job_id
 
 
-def reference(tenant: str, job_id: str) -> JobRef:
-    """The job a path names; NotFoundError where its id is none that we ever gave out."""
-    if not is_job_id(job_id):
-        raise NotFoundError(
-            "This is not a job id; one looks like job_ and 32 hex digits.", code="malformed_job_id"
-        )
-    return JobRef(tenant, job_id)
+def reference(resources: Resources, tenant: str, name: str) -> JobRef:
+    """The job a path names, by our id or the caller's own; NotFoundError where it can be neither, or is not known."""
+    if ref := own_reference(tenant, name):
+        return ref
+    found = resources.ledger.known(tenant, Alias(AliasKind.CLIENT, name))
+    if found is not None:
+        return JobRef(tenant, found[0])
+    kept = ClientIds(resources.blobs).find(tenant, name)
+    if kept is None:
+        raise unknown_job()
+    return JobRef(tenant, kept.job_id)
+
+
+def own_reference(tenant: str, name: str) -> JobRef | None:
+    """The job, where `name` is an id of ours; None where it may be a caller's own. NotFoundError: it is neither."""
+    if is_job_id(name):
+        return JobRef(tenant, name)
+    if is_client_id(name):
+        return None
+    raise NotFoundError(
+        "This is not a job id; one looks like job_ and 32 hex digits.", code="malformed_job_id"
+    )
 
 
 def find(resources: Resources, ref: JobRef) -> JobView:
@@ -35,5 +52,10 @@ def _archived(resources: Resources, ref: JobRef) -> JobView:
     try:
         stored = resources.blobs.get(blob_path(ref, Blob.RECORD))
     except BlobMissingError as error:
-        raise NotFoundError("There is no job with this id.", code="unknown_job") from error
+        raise unknown_job() from error
     return JobView.model_validate_json(stored)
+
+
+def unknown_job() -> NotFoundError:
+    """The one answer about a job that is not here, whatever the reason."""
+    return NotFoundError("There is no job with this id.", code="unknown_job")

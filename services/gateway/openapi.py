@@ -31,6 +31,12 @@ _FORM = {
             "pattern": "^(job_[0-9a-d][0-9a-f]{31})?$",
             "description": "An earlier finished job of yours: the result then carries the change since.",
         },
+        "deduplicate": {
+            "type": "string",
+            "enum": ["true", "false"],
+            "default": "false",
+            "description": "`true`: an unfinished or recent job of yours over the same image and model will do.",
+        },
         "metadata": {
             "type": "object",
             "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",
@@ -75,6 +81,20 @@ EVENT_STREAM: dict[int | str, dict[str, Any]] = {
         },
     },
     204: {"description": "The job is over, and all of it is known"},
+}
+
+
+#: For `openapi_extra=` of a route that may be repeated under a key.
+IDEMPOTENCY_KEY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "Any text of yours, new for each submission: a repeated request then makes no second job.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        }
+    ]
 }
 
 

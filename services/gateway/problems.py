@@ -5,6 +5,7 @@ No sentence here quotes the request, and no answer holds a stack trace.
 
 import math
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -60,7 +61,7 @@ def unexpected(request: Request) -> Response:
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, MediScanError)  # noqa: S101 - registered for this class; tells mypy
     # A refused upload is not read to its end, so its connection cannot carry another request.
-    return problem(request, error, {"Connection": "close"} if request.method == "POST" else None)
+    return problem(request, error, {"Connection": "close"} if request.method in {"POST", "PUT"} else None)
 
 
 async def _on_framework(request: Request, error: Exception) -> Response:
@@ -69,7 +70,16 @@ async def _on_framework(request: Request, error: Exception) -> Response:
     code, title, detail = _FRAMEWORK.get(error.status_code, default)
     refused = CallerError(detail, code=code, status=error.status_code)
     refused.title = title
-    return problem(request, refused, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _allow(request)
+    return problem(request, refused, headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """All methods of the address: the framework names those of its first route alone (RFC 9110, 15.5.6)."""
+    described = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path", ""), {})
+    return {"Allow": ", ".join(sorted(map(str.upper, described)))} if described else {}
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

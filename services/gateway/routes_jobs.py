@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
 from services.gateway import lookup, resources
@@ -17,7 +17,8 @@ from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
 from services.gateway.logic import check_cancelled, field_limits, is_news, is_unchanged, poll_headers, unread
 from services.gateway.multipart import MultipartDecoder, boundary_of
-from services.gateway.openapi import EVENT_STREAM, PROBLEM_RESPONSES, SUBMISSION_BODY
+from services.gateway.openapi import EVENT_STREAM, IDEMPOTENCY_KEY, PROBLEM_RESPONSES, SUBMISSION_BODY
+from services.gateway.repeats import client_alias, idempotency_alias
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import ImageUpload
@@ -26,14 +27,19 @@ from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
 from shared.job_state import TERMINAL
-from shared.job_view import view
-from shared.names import Blob, JobRef, blob_path, new_job_id
+from shared.ledger import Alias, AliasKind
+from shared.names import CLIENT_ID_PATTERN, Blob, JobRef, blob_path, new_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
 #: Nobody receives it: for the access log, in the word that nginx has for it.
 _CALLER_GONE = 499
+
+#: Described here and checked by `client_alias`, which says more than the framework does.
+OwnId = Annotated[
+    str, Path(json_schema_extra={"pattern": f"^{CLIENT_ID_PATTERN}$"}, description="The id that you choose.")
+]
 
 Wait = Annotated[
     int | None,
@@ -48,12 +54,43 @@ LastEventId = Annotated[
     str, Header(description="`id` of the last event that is known: only what came after it is told.")
 ]
 
+_REPEATED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobView, "description": "The job was there before: the submission is a repeated one"}
+}
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The overlay"}}
 
 
-@router.post("", status_code=202, response_model=JobView, openapi_extra=SUBMISSION_BODY)
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobView,
+    openapi_extra=SUBMISSION_BODY | IDEMPOTENCY_KEY,
+    responses=_REPEATED,
+)
 async def submit(request: Request, who: Submitter) -> Response:
-    """Submit one image. The job is durable when this answers; follow it at `Location`."""
+    """Submit one image. The job is durable when this answers; follow it at `Location`.
+
+    With an `Idempotency-Key` the same request may be sent again, and makes no second job.
+    """
+    return await _submit(request, who, idempotency_alias(request))
+
+
+@router.put(
+    "/{job_id}",
+    status_code=202,
+    response_model=JobView,
+    openapi_extra=SUBMISSION_BODY,
+    responses=_REPEATED,
+)
+async def submit_as(request: Request, who: Submitter, job_id: OwnId) -> Response:
+    """Submit one image as a job with an id of your own; every address of jobs then takes either id.
+
+    1 to 64 letters, digits and `.`, `_`, `~`, `-`; the first is a letter or digit, and `job_` begins none.
+    """
+    return await _submit(request, who, client_alias(job_id))
+
+
+async def _submit(request: Request, who: Caller, alias: Alias | None) -> Response:
     held = resources.of(request)
     ref = JobRef(who.tenant, new_job_id())
     upload = _open_upload(request, held.settings)
@@ -61,10 +98,15 @@ async def submit(request: Request, who: Submitter) -> Response:
         admitted = await held.run(admit, held, ref, who)
         request.state.refusal_headers = admitted.headers()
         admitted.check()
-        job = view(await take_in(held, ref, upload, admitted))
-    _note(request, ref)
-    headers = poll_headers(job) | {"Location": job.links.self} | admitted.headers(accepted=True)
-    return _json(job, headers, status=202)
+        taken = await take_in(held, ref, upload, admitted, alias)
+    job = taken.job
+    _note(request, JobRef(who.tenant, job.id))
+    headers = poll_headers(job) | {"Location": job.links.self} | admitted.headers(accepted=taken.is_new)
+    if taken.is_new:
+        return _json(job, headers, status=202)
+    if alias is not None and alias.kind is AliasKind.IDEMPOTENCY:
+        headers["Idempotency-Replayed"] = "true"
+    return await _shown(held, who, job, headers)
 
 
 @router.get("/{job_id}", response_model=JobView, responses=_UNCHANGED)
@@ -76,7 +118,7 @@ async def read(
     With `wait` it is answered as soon as the job is over, or with `If-None-Match` as soon as it is another version
     than that one; as it stands where the time is up first.
     """
-    held, ref = _job(request, who, job_id)
+    held, ref = await _job(request, who, job_id)
     known = request.headers.get("if-none-match")
     preferred = preferred_wait_s(prefer) if wait is None else None
     wait_s = min(wait or preferred or 0, held.settings.max_wait_s)
@@ -94,7 +136,7 @@ async def read(
 @router.get("/{job_id}/events", response_class=Response, responses=EVENT_STREAM)
 async def follow(request: Request, who: Reader, job_id: str, last_event_id: LastEventId = "") -> Response:
     """The job's steps as server-sent events: those it has come through, then each as it comes, until it is over."""
-    held, ref = _job(request, who, job_id)
+    held, ref = await _job(request, who, job_id)
     job = await held.run(lookup.find, held, ref)
     if job.state in TERMINAL and not events(job, last_event_id):
         return Response(status_code=204)  # a browser comes again after any other end
@@ -104,7 +146,7 @@ async def follow(request: Request, who: Reader, job_id: str, last_event_id: Last
 @router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | _UNCHANGED)
 async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     """Where the ML reading's evidence lies: its Grad-CAM over the image."""
-    held, ref = _job(request, who, job_id)
+    held, ref = await _job(request, who, job_id)
     job = await held.run(lookup.find, held, ref)
     if not isinstance(job.readings.ml, MlReading):
         raise _no_heatmap()
@@ -119,13 +161,18 @@ async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
 @router.post("/{job_id}/cancel", response_model=JobView)
 async def cancel(request: Request, who: Submitter, job_id: str) -> Response:
     """Call the job off. Harmless to repeat; refused where the job has ended otherwise."""
-    held, ref = _job(request, who, job_id)
+    held, ref = await _job(request, who, job_id)
     job = await held.run(lookup.cancel, held, ref, audited(AuditAction.CANCELLED, who.key_id, ref))
     check_cancelled(job.state)
+    return await _shown(held, who, job, poll_headers(job))
+
+
+async def _shown(held: Resources, who: Caller, job: JobView, headers: dict[str, str]) -> Response:
+    """The job, as far as a caller may see it who may have no right to read."""
     if Scope.READ not in who.scopes:
-        return _json(unread(job), poll_headers(job))
-    await note_read(held, who, ref, job)
-    return _json(job, poll_headers(job))
+        return _json(unread(job), headers)
+    await note_read(held, who, JobRef(who.tenant, job.id), job)
+    return _json(job, headers)
 
 
 def _open_upload(request: Request, settings: GatewaySettings) -> ImageUpload:
@@ -137,9 +184,9 @@ def _open_upload(request: Request, settings: GatewaySettings) -> ImageUpload:
     return ImageUpload(SubmissionForm(body, decoder, field_limits(settings)), settings)
 
 
-def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, JobRef]:
+async def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, JobRef]:
     held = resources.of(request)
-    ref = lookup.reference(who.tenant, job_id)
+    ref = await held.run(lookup.reference, held, who.tenant, job_id)
     _note(request, ref)
     return held, ref
 

@@ -43,7 +43,7 @@ def _check_same_model(prior: ModelRef, name: str) -> None:
 
 def _prior(resources: Resources, tenant: str, job_id: str) -> Prior:
     try:
-        job = lookup.find(resources, lookup.reference(tenant, job_id))
+        job = lookup.find(resources, lookup.reference(resources, tenant, job_id))
     except NotFoundError as error:
         raise _refused("unknown_prior", "There is no job with this `prior_job_id`.") from error
     reading = job.readings.ml

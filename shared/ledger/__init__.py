@@ -4,19 +4,24 @@
 """
 
 from shared.ledger.admission import Admission, Limits
+from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
 __all__ = [
     "Action",
     "Admission",
+    "Alias",
+    "AliasKind",
     "Claim",
     "JobRecord",
+    "Known",
     "Ledger",
     "Limits",
     "NewJob",
     "OfferedModels",
     "Released",
+    "Repeatable",
     "Settled",
     "StageRecord",
 ]

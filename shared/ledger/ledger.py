@@ -33,6 +33,7 @@ from shared.errors import SetupError
 from shared.job_state import StageState
 from shared.ledger import scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
+from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
@@ -223,6 +224,14 @@ class Ledger:
         audit: the event to record in the same step, as JSON.
         HouseFullError or TooManyError where a limit has been reached since `admit`; nothing is recorded then.
         """
+        outcome = self.create_once(ref, new, Repeatable(), admission, audit=audit)
+        assert isinstance(outcome, JobRecord)  # noqa: S101 - tells mypy; nothing can be known without a name
+        return outcome
+
+    def create_once(
+        self, ref: JobRef, new: NewJob, repeatable: Repeatable, admission: Admission, *, audit: str = ""
+    ) -> JobRecord | Known:
+        """`create`, unless the submission was there before: then that job's id, and nothing is recorded."""
         skipped = new.gemini_skipped
         fields = {
             "priority": new.priority,
@@ -233,13 +242,28 @@ class Ledger:
             fields["model"] = new.model
         if new.prior:
             fields["prior"] = new.prior.model_dump_json()
+        alias = repeatable.alias
+        if alias is not None:
+            fields["fingerprint"] = repeatable.fingerprint
+        if alias is not None and alias.kind is AliasKind.CLIENT:
+            fields["client_id"] = alias.text
         gemini = StageState.SKIPPED if skipped else StageState.PENDING
         flat = [part for pair in fields.items() for part in pair]
         reading = skipped.model_dump_json() if skipped else ""
-        stored = self._run_limited("create", ref, admission.limits, gemini, reading, audit, *flat)
-        if isinstance(stored, str):
-            raise admission.refused(Verdict(stored))
-        return parse(ref, _fields(stored))
+        args = [gemini, reading, audit, *self._as_args(repeatable), *flat]
+        keys = _alias_keys(ref, new, alias)
+        outcome, found = self._run_limited("create", ref, admission.limits, *args, more_keys=keys)
+        if outcome == "refused":
+            raise admission.refused(Verdict(found))
+        if outcome == "created":
+            return parse(ref, _fields(found))
+        return Known(found, is_same=outcome == "same")
+
+    def known(self, tenant: str, alias: Alias) -> tuple[str, str] | None:
+        """The job id and the fingerprint that an alias stands for, or None where the ledger knows of none."""
+        with converted():
+            found = cast(Fields, self._redis.hgetall(Key.alias(tenant, alias.kind, alias.text)))
+        return (found["job"], found["fingerprint"]) if found else None
 
     def read(self, ref: JobRef) -> JobRecord | None:
         """The job as it stands, or None where Redis does not hold it (any more)."""
@@ -451,9 +475,20 @@ class Ledger:
     def _run_claimed(self, script: str, claim: Claim, *args: str) -> str:
         return cast(str, self._run(script, claim.job.ref, claim.stage, claim.token, *args))
 
-    def _run_limited(self, script: str, ref: JobRef, limits: Limits, *args: str) -> Any:
+    def _as_args(self, repeatable: Repeatable) -> list[str]:
+        remembered = self._settings.idempotency_s, self._settings.job_deadline_s + self._settings.cache_ttl_s
+        return [
+            repeatable.fingerprint,
+            "1" if repeatable.deduplicate else "",
+            repeatable.gone,
+            *(str(math.ceil(seconds * 1000)) for seconds in remembered),
+        ]
+
+    def _run_limited(
+        self, script: str, ref: JobRef, limits: Limits, *args: str, more_keys: Sequence[str] = ()
+    ) -> Any:
         owner = f"submit:{limits.key_id}"
-        keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner), Key.AUDIT]
+        keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner), Key.AUDIT, *more_keys]
         with converted():
             return self._scripts[script](keys=keys, args=[str(ref), *limits.as_args(), *args])
 
@@ -464,6 +499,12 @@ class Ledger:
 
 def _keys(ref: JobRef) -> list[str]:
     return [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS, Key.LIVE, Key.DRAIN]
+
+
+def _alias_keys(ref: JobRef, new: NewJob, alias: Alias | None) -> list[str]:
+    image = Key.alias(ref.tenant, "image", f"{new.image.sha256} {new.model or ''}")
+    given = [Key.alias(ref.tenant, alias.kind, alias.text)] if alias else []
+    return [image, Key.aliases(ref), *given]
 
 
 def _fields(flat: list[str]) -> Fields:

@@ -59,6 +59,10 @@ class JobRecord:
     gemini: GeminiReading | UnavailableReading | SkippedReading | None
     result: FusedResult | None
     error: JobError | None
+    #: The caller's own id of the job.
+    client_id: str | None = None
+    #: Of the submission, where it came under a name of the caller's.
+    fingerprint: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -90,6 +94,8 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         gemini=_GEMINI.validate_json(fields["gemini.reading"]) if "gemini.reading" in fields else None,
         result=FusedResult.model_validate_json(fields["result"]) if "result" in fields else None,
         error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
+        client_id=fields.get("client_id"),
+        fingerprint=fields.get("fingerprint", ""),
     )
 
 

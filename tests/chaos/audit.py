@@ -33,7 +33,7 @@ LASTING_KEYS = frozenset(
     | {Key.workers(stage) for stage in Stage}
 )
 #: Rates and quotas of a tenant: some for each of them, whatever the number of jobs.
-_OF_TENANTS = (Key.bucket(""), Key.spent(""))
+_OF_TENANTS = (Key.bucket(""), Key.spent(""), "mediscan:alias:")
 #: kombu's own note of which queues exist.
 _BINDINGS = "_kombu.binding"
 

@@ -11,6 +11,7 @@ from shared.ledger import Ledger
 from shared.names import JobRef, Stage
 from shared.settings import Settings
 from tests.support.jobs import Jobs
+from tests.support.samples import image_facts
 from tests.support.valkey import Server
 
 _JOBS = 1000
@@ -35,8 +36,8 @@ def _bytes_a_job(server: Server, bring: Callable[[Jobs, JobRef], object], metada
         jobs = Jobs(Ledger.open(Settings(redis_url=server.url), patience_s=1), client)
         bring(jobs, jobs.create(metadata=metadata))  # scripts, connections and the shared keys are there now
         before = int(client.info("memory")["used_memory"])
-        for _ in range(_JOBS):
-            bring(jobs, jobs.create(metadata=metadata))
+        for number in range(_JOBS):
+            bring(jobs, jobs.create(metadata=metadata, image=image_facts(sha256=f"{number:064x}")))
         used = int(client.info("memory")["used_memory"]) - before
         jobs.ledger.close()
     return used / _JOBS

@@ -86,6 +86,18 @@ def test_jobs_run_and_nobody_is_refused_anything(cluster: SecuredCluster) -> Non
         assert cluster.http.get("/readyz").json()["degraded"] == []
 
 
+def test_a_submission_may_be_repeated_and_have_an_id_of_the_callers(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        key, files = {"idempotency-key": "k"}, {"image": scan()}
+        jobs = [cluster.http.post("/v1/jobs", files=files, headers=key).json()["id"] for _ in range(2)]
+        assert jobs[0] == jobs[1]
+        again = cluster.http.post("/v1/jobs", files=files, data={"deduplicate": "true"})
+        assert again.json()["id"] == jobs[0]
+        named = cluster.http.put("/v1/jobs/mine", files=files).json()["id"]
+        assert cluster.finished(named)["client_id"] == "mine"
+        assert cluster.http.get("/v1/jobs/mine").json()["id"] == named
+
+
 def test_the_reaper_may_repair_a_lost_message_and_a_dead_worker(cluster: SecuredCluster) -> None:
     with nothing_refused(cluster):
         cluster.kill("ml_worker")

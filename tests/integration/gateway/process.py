@@ -33,6 +33,12 @@ def start(environment: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]
         return subprocess.Popen(command, env=inherited | dict(environment), cwd=_ROOT, stdout=out, stderr=out)
 
 
+def listening(log: Path) -> str:
+    """Where the gateway with this log listens; empty: nowhere yet."""
+    found = _LISTENING.search(log.read_text())
+    return found.group(1) if found else ""
+
+
 def run_to_end(environment: Mapping[str, str], log: Path) -> tuple[int, str]:
     """Exit status and output of a gateway that is expected to refuse to start."""
     process = start(environment, log)
@@ -156,5 +162,4 @@ class House:
 
     def _listening(self) -> str:
         assert self.process.poll() is None, self.log()
-        found = _LISTENING.search(self.log())
-        return found.group(1) if found else ""
+        return listening(self._log)

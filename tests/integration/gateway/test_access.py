@@ -57,6 +57,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
     job = f"/v1/jobs/{ref.job_id}"
     needs = {
         ("POST", "/v1/jobs"): "submit",
+        ("PUT", "/v1/jobs/mine"): "submit",
         ("GET", job): "read",
         ("GET", f"{job}/heatmap.png"): "read",
         ("GET", f"{job}/events"): "read",

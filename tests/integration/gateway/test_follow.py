@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from shared.job_view import view
+from services.fusion.archive import archive
 from shared.names import Blob, JobRef, Key, Stage, blob_path, new_job_id
 from tests.integration.gateway.process import House
 from tests.support.samples import fused_result, ml_reading, new_token
@@ -26,8 +26,7 @@ def complete(house: House, ref: JobRef) -> None:
     assert claim
     job = house.ledger.complete(claim, fused_result())
     assert job
-    house.blobs.put(blob_path(ref, Blob.RECORD), view(job).model_dump_json().encode())
-    house.ledger.archived(ref)
+    archive(job, house.ledger, house.blobs)
 
 
 def forget(house: House, ref: JobRef) -> None:

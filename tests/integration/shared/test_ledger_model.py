@@ -26,7 +26,8 @@ from hypothesis.stateful import (
 
 from shared.errors import HouseFullError, TooManyError
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, TERMINAL, JobState
-from shared.ledger import Claim, Limits
+from shared.ledger import Alias, AliasKind, Claim, Known, Limits, Repeatable
+from shared.ledger.admission import UNLIMITED
 from shared.names import JobRef, Key, Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
 from tests.support.samples import (
@@ -77,6 +78,8 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.last_seen: dict[JobRef, Stored] = {}
         self.calls: list[Callable[[], object]] = []
+        self.newest: dict[str, JobRef] = {}
+        self.aliases: dict[tuple[str, Alias], tuple[str, str]] = {}
 
     @initialize()
     def empty(self) -> None:
@@ -94,7 +97,45 @@ class LedgerMachine(RuleBasedStateMachine):
     def create(self, asks_gemini: bool, tenant: str) -> JobRef:
         ref, new = new_ref(tenant), new_job(gemini_skipped=None if asks_gemini else SKIPPED)
         self.call(lambda: self.jobs.ledger.create(ref, new))
+        self.newest[tenant] = ref
         return ref
+
+    @rule(
+        target=refs,
+        tenant=st.sampled_from(TENANTS),
+        text=st.sampled_from(["", "k", "l"]),
+        kind=st.sampled_from(AliasKind),
+        fingerprint=st.sampled_from("fg"),
+        deduplicate=st.booleans(),
+    )
+    def submit(self, tenant: str, text: str, kind: AliasKind, fingerprint: str, *, deduplicate: bool) -> Any:
+        """Every submission is over the same image; all but one in a tenant may be the same."""
+        alias = Alias(kind, text) if text else None
+        known = self.what_is_known(tenant, alias, fingerprint, deduplicate)
+        if known is None and len(self.last_seen) >= MAX_JOBS:
+            return multiple()
+        ref, again = new_ref(tenant), Repeatable(fingerprint, alias, deduplicate)
+        made = self.call(lambda: self.jobs.ledger.create_once(ref, new_job(), again, UNLIMITED))
+        job_id = made.job_id if isinstance(made, Known) else made.ref.job_id
+        if alias is not None:
+            self.aliases.setdefault((tenant, alias), (job_id, fingerprint))
+        if known is not None:
+            assert made == known
+            return multiple()
+        assert made == self.jobs.record(ref)
+        self.newest[tenant] = ref
+        return ref
+
+    def what_is_known(
+        self, tenant: str, alias: Alias | None, fingerprint: str, deduplicate: bool
+    ) -> Known | None:
+        if alias is not None and (tenant, alias) in self.aliases:
+            job_id, submitted = self.aliases[tenant, alias]
+            return Known(job_id, is_same=submitted == fingerprint)
+        twin = self.newest.get(tenant)
+        if deduplicate and twin and self.last_seen[twin]["state"] not in TERMINAL - {JobState.COMPLETED}:
+            return Known(twin.job_id, is_same=True)
+        return None
 
     @rule(tenant=st.sampled_from(TENANTS), max_live=st.integers(0, MAX_JOBS), of_tenant=st.booleans())
     def a_full_house_refuses(self, tenant: str, max_live: int, of_tenant: bool) -> None:

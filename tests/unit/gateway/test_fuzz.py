@@ -1,6 +1,7 @@
 """Searches for input that the gateway's parsers answer with anything but a value or a refusal."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
@@ -12,12 +13,12 @@ from pydantic import TypeAdapter
 from services.gateway.body import check_declared
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
 from services.gateway.logic import submission
-from services.gateway.lookup import reference
+from services.gateway.lookup import own_reference
 from services.gateway.metadata import parse_metadata
 from services.gateway.multipart import boundary_of
 from shared.contracts import Metadata
 from shared.errors import CallerError
-from shared.names import Blob, blob_path
+from shared.names import Blob, blob_path, client_id_path, digest
 from tests.support.fuzzing import searching
 from tests.support.mutation import mutated
 from tests.support.samples import image_facts
@@ -221,12 +222,17 @@ def test_an_image_header_is_read_or_refused(file: bytes) -> None:
 @example("job_" + "0" * 32 + "\n")
 @example("job_" + "٣" * 32)
 def test_a_job_id_leads_to_a_path_of_its_own_or_is_refused(text: str) -> None:
-    path = tried(lambda: blob_path(reference("default", text), Blob.IMAGE))
-    if isinstance(path, CallerError):
-        assert path.code == "malformed_job_id"
-        return
-    assert path.count("/") == 2
-    assert path.endswith(f"/{text}.image")
+    ref = tried(lambda: own_reference("default", text))
+    if isinstance(ref, CallerError):
+        assert ref.code == "malformed_job_id"
+    elif ref is None:
+        path = client_id_path("default", digest(text))
+        assert re.fullmatch("_clients/default/[0-9a-f]{64}", path)
+        assert not text.lower().startswith("job_")
+    else:
+        path = blob_path(ref, Blob.IMAGE)
+        assert path.count("/") == 2
+        assert path.endswith(f"/{text}.image")
 
 
 @searching(100)

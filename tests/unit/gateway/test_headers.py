@@ -43,7 +43,7 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
         ("/docs", 200),
         ("/docs/swagger-ui.css", 200),
         ("/nothing", 404),
-        ("/v1/jobs/nothing", 404),
+        ("/v1/jobs/-nothing", 404),
         ("/broken", 500),
     ],
 )
