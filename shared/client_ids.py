@@ -18,6 +18,12 @@ class Archived(Message):
     fingerprint: str
 
 
+def erase(blobs: BlobStore, ref: JobRef) -> None:
+    """Delete everything that a job has in the blob store, and free the id that its caller chose. Safe to repeat."""
+    ClientIds(blobs).forget(ref)
+    blobs.delete(*(blob_path(ref, blob) for blob in Blob))
+
+
 class ClientIds(NamedTuple):
     """Over one blob store; BlobStoreUnavailableError from each method."""
 

@@ -395,6 +395,8 @@ class JobView(Message):
     id: str
     #: The id that the caller chose (`PUT /v1/jobs/{client_id}`); every address takes either.
     client_id: str | None = None
+    #: The job over whose image this one tries again.
+    retry_of: str | None = None
     #: Grows by one with every change; the ETag is made from it.
     version: int
     state: JobState

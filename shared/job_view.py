@@ -29,6 +29,7 @@ def view(job: JobRecord) -> JobView:
         metadata=job.metadata,
         model=job.model,
         client_id=job.client_id,
+        retry_of=job.retry_of,
         prior_job_id=job.prior.job_id if job.prior else None,
         progress=_progress(job),
         readings=Readings(

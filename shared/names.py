@@ -152,6 +152,8 @@ class Key:
     DUE = "mediscan:due"
     #: Sorted set of dead-lettered job refs by the time they were given up.
     DEAD = "mediscan:dead"
+    #: Sorted set of erased job refs by the time their blobs are erased once more (Unix seconds); nothing of them shows.
+    ERASED = "mediscan:erased"
     #: Made with the ledger and kept in the blob store too: an emptied ledger has none.
     IDENTITY = "mediscan:identity"
     #: Hash of counters that operators read: rescues, late readings, refusals.

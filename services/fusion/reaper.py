@@ -19,6 +19,7 @@ from shared import queue
 from shared.audit.sealer import Sealer
 from shared.audit.trail import Trail
 from shared.blob_store import BlobStore
+from shared.client_ids import erase
 from shared.errors import BrokerUnavailableError, MediScanError
 from shared.ledger import Action, Ledger
 from shared.names import Stage
@@ -58,6 +59,7 @@ class Reaper:
         try:
             self._ledger.reaper_beat()
             found = self._reap()
+            self._erase_again()
             self._watch.look()
             self._seal_in_time()
             self._sweep_in_time()
@@ -83,6 +85,12 @@ class Reaper:
         except MediScanError as error:
             # The job stays due and comes round again; one that fails must not hold up the others.
             log.warning("reaper: %s", error.detail, extra={"job": str(action.ref), "code": error.code})
+
+    def _erase_again(self) -> None:
+        # Whoever held the job when it was erased may have written something since; and the gateway may have died.
+        for ref in self._ledger.to_erase_again(self._settings.reaper_batch):
+            erase(self._blobs, ref)
+            self._ledger.erased_again(ref)
 
     def _empty_queues(self) -> set[Stage]:
         try:

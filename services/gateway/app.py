@@ -7,7 +7,15 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from services.gateway import docs_page, openapi, problems, routes_health, routes_jobs, routes_models
+from services.gateway import (
+    docs_page,
+    openapi,
+    problems,
+    routes_dead_letters,
+    routes_health,
+    routes_jobs,
+    routes_models,
+)
 from services.gateway.access_log import AccessLog
 from services.gateway.headers import SecurityHeaders
 from services.gateway.refused_logins import record_now_and_then
@@ -28,6 +36,7 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.resources = resources
     app.include_router(routes_jobs.router)
+    app.include_router(routes_dead_letters.router)
     app.include_router(routes_models.router)
     app.include_router(routes_health.router)
     app.include_router(docs_page.router)

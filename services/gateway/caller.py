@@ -17,7 +17,18 @@ from services.gateway.key_ring import KeyRing
 from services.gateway.resources import Resources
 from shared.errors import ForbiddenError, MediScanError, UnauthenticatedError
 
-__all__ = ["OPEN", "AnyCaller", "Caller", "Reader", "Scope", "Submitter", "identify", "is_operator", "of"]
+__all__ = [
+    "OPEN",
+    "Admin",
+    "AnyCaller",
+    "Caller",
+    "Reader",
+    "Scope",
+    "Submitter",
+    "identify",
+    "is_operator",
+    "of",
+]
 
 #: Headers that may carry a key.
 _CREDENTIALS = {"authorization", "x-api-key"}
@@ -101,4 +112,5 @@ def _having(scope: Scope | None) -> Callable[..., Awaitable[Caller]]:
 #: What a route writes as the type of its caller.
 Submitter = Annotated[Caller, Depends(_having(Scope.SUBMIT))]
 Reader = Annotated[Caller, Depends(_having(Scope.READ))]
+Admin = Annotated[Caller, Depends(_having(Scope.ADMIN))]
 AnyCaller = Annotated[Caller, Depends(_having(None))]

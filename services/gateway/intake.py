@@ -9,16 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from services.gateway.audited import audited
-from services.gateway.logic import Submission, stages_to_publish
+from services.gateway.logic import Submission, stages_to_publish, wanted_again
 from services.gateway.repeats import answer, earlier, repeatable
 from services.gateway.resources import Resources
 from services.gateway.upload import ImageUpload
 from services.gateway.wishes import resolve
-from shared.audit.event import AuditAction
+from shared.audit.event import AuditAction, event
 from shared.contracts import JobView
 from shared.errors import (
+    BlobMissingError,
     BlobStoreUnavailableError,
     BrokerUnavailableError,
+    ConflictError,
     HouseFullError,
     LedgerRefusedError,
     MediScanError,
@@ -48,6 +50,8 @@ class _Arrival:
     ref: JobRef
     admitted: Admission
     alias: Alias | None
+    #: The event to record with the job.
+    audit: str
 
 
 async def take_in(
@@ -58,7 +62,7 @@ async def take_in(
     alias: the name under which it may be repeated. ReusedError: the name stands for another submission.
     BadUploadError, TooLargeError and TooManyError leave nothing behind; UnavailableError: the caller may try again.
     """
-    arrival = _Arrival(ref, admitted, alias)
+    arrival = _Arrival(ref, admitted, alias, audited(AuditAction.SUBMITTED, admitted.limits.key_id, ref))
     head = await upload.begin()
     if upload.is_whole:
         return await resources.run(_keep, resources, arrival, await upload.finish(), head)
@@ -66,6 +70,29 @@ async def take_in(
     if upload.submission is None:
         raise RuntimeError("the blob store ended before the image did")
     return await resources.run(_keep_streamed, resources, arrival, upload.submission)
+
+
+def retry(resources: Resources, ref: JobRef, job: JobView, admitted: Admission) -> JobView:
+    """Record a new job that asks for what `job` asked for, over a copy of its image: durable when this returns.
+
+    ConflictError: the image is gone. Otherwise as `take_in`.
+    """
+    new = replace(resolve(resources, ref.tenant, wanted_again(job, resources.settings)), retry_of=job.id)
+    path = blob_path(ref, Blob.IMAGE)
+    try:
+        image = resources.blobs.get_checked(
+            blob_path(JobRef(ref.tenant, job.id), Blob.IMAGE), job.image.sha256
+        )
+        resources.blobs.put(path, image)
+    except BlobMissingError as error:
+        raise ConflictError("The image of this job is no longer here.", code="image_gone") from error
+    except BlobStoreUnavailableError:
+        _discard(resources, path)
+        raise
+    audit = event(
+        AuditAction.RETRIED, admitted.limits.key_id, tenant=ref.tenant, job=ref.job_id, about=job.id
+    )
+    return _record(resources, _Arrival(ref, admitted, None, audit.text()), new, Repeatable()).job
 
 
 def _keep(resources: Resources, arrival: _Arrival, wanted: Submission, image: bytes) -> Taken:
@@ -114,9 +141,8 @@ def _record(resources: Resources, arrival: _Arrival, new: NewJob, repeat: Repeat
 
 
 def _create(resources: Resources, arrival: _Arrival, new: NewJob, repeat: Repeatable) -> JobRecord | Known:
-    audit = audited(AuditAction.SUBMITTED, arrival.admitted.limits.key_id, arrival.ref)
     try:
-        return resources.ledger.create_once(arrival.ref, new, repeat, arrival.admitted, audit=audit)
+        return resources.ledger.create_once(arrival.ref, new, repeat, arrival.admitted, audit=arrival.audit)
     except (HouseFullError, TooManyError, LedgerRefusedError):
         # The ledger answered, and said no. If instead nothing was heard, it may hold the job all the same: then
         # the image stays, for a recorded job may need it, and the sweep for orphans takes it if there is none.

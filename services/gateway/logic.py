@@ -65,9 +65,7 @@ def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: Gateway
         image=image,
         priority=_priority(fields.get("priority", b"routine")),
         metadata=parse_metadata(fields.get("metadata", b"{}"), settings.max_metadata_keys),
-        gemini_skipped=None
-        if settings.gemini_enabled
-        else SkippedReading(reason=SkippedReason.NOT_CONFIGURED),
+        gemini_skipped=_gemini_skipped(settings),
         model=_text(fields, "model"),
         prior_job_id=_text(fields, "prior_job_id"),
         deduplicate=_yes_or_no(fields, "deduplicate"),
@@ -87,6 +85,22 @@ def _text(fields: Mapping[str, bytes], name: str) -> str | None:
         return fields.get(name, b"").decode() or None
     except UnicodeDecodeError as error:
         raise BadUploadError(f"`{name}` is not text.", code=f"bad_{name}", status=422) from error
+
+
+def wanted_again(job: JobView, settings: GatewaySettings) -> Submission:
+    """What a job asked for, as its caller would ask for it today."""
+    return Submission(
+        image=job.image,
+        priority=job.priority,
+        metadata=job.metadata,
+        gemini_skipped=_gemini_skipped(settings),
+        model=job.model,
+        prior_job_id=job.prior_job_id,
+    )
+
+
+def _gemini_skipped(settings: GatewaySettings) -> SkippedReading | None:
+    return None if settings.gemini_enabled else SkippedReading(reason=SkippedReason.NOT_CONFIGURED)
 
 
 def stages_to_publish(gemini_skipped: SkippedReading | None) -> tuple[Stage, ...]:
@@ -139,6 +153,13 @@ def check_cancelled(state: JobState) -> None:
     """After a cancel: ConflictError where the job had ended otherwise before."""
     if state is not JobState.CANCELLED:
         raise ConflictError(f"The job is already over: it is {state}.", code="already_over")
+
+
+def check_retryable(state: JobState) -> None:
+    """ConflictError unless the job has come to nothing."""
+    if state not in TERMINAL - {JobState.COMPLETED}:
+        said = f"Only a job that failed, expired or was cancelled is tried again: this one is {state}."
+        raise ConflictError(said, code="not_retryable")
 
 
 @dataclass(frozen=True)

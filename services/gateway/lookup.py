@@ -1,6 +1,7 @@
 """Finds a job for its owner: live in the ledger, or finished long ago in the blob store."""
 
 from services.gateway.resources import Resources
+from shared import client_ids
 from shared.client_ids import ClientIds
 from shared.contracts import JobView
 from shared.errors import BlobMissingError, NotFoundError
@@ -48,7 +49,23 @@ def cancel(resources: Resources, ref: JobRef, audit: str) -> JobView:
     return view(job) if job else _archived(resources, ref)
 
 
+def erase(resources: Resources, ref: JobRef, audit: str) -> None:
+    """Erase a job, called off if it runs, with everything that is kept of it; NotFoundError as for `find`.
+
+    audit: the event that is recorded if there was something to erase. What an earlier attempt left goes in any case.
+    """
+    try:
+        job = find(resources, ref)
+    except NotFoundError:
+        client_ids.erase(resources.blobs, ref)
+        raise
+    resources.ledger.erase(ref, job.image, job.model, audit=audit)
+    client_ids.erase(resources.blobs, ref)
+
+
 def _archived(resources: Resources, ref: JobRef) -> JobView:
+    if resources.ledger.is_erased(ref):
+        raise unknown_job()
     try:
         stored = resources.blobs.get(blob_path(ref, Blob.RECORD))
     except BlobMissingError as error:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Query, Request
 from starlette.responses import Response
 
-from services.gateway import lookup, resources
+from services.gateway import intake, lookup, resources
 from services.gateway.admission import admit
 from services.gateway.audited import audited, note, note_read
 from services.gateway.body import BodyReader, check_declared
@@ -15,7 +15,15 @@ from services.gateway.events import events
 from services.gateway.form import SubmissionForm
 from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
-from services.gateway.logic import check_cancelled, field_limits, is_news, is_unchanged, poll_headers, unread
+from services.gateway.logic import (
+    check_cancelled,
+    check_retryable,
+    field_limits,
+    is_news,
+    is_unchanged,
+    poll_headers,
+    unread,
+)
 from services.gateway.multipart import MultipartDecoder, boundary_of
 from services.gateway.openapi import EVENT_STREAM, IDEMPOTENCY_KEY, PROBLEM_RESPONSES, SUBMISSION_BODY
 from services.gateway.repeats import client_alias, idempotency_alias
@@ -165,6 +173,35 @@ async def cancel(request: Request, who: Submitter, job_id: str) -> Response:
     job = await held.run(lookup.cancel, held, ref, audited(AuditAction.CANCELLED, who.key_id, ref))
     check_cancelled(job.state)
     return await _shown(held, who, job, poll_headers(job))
+
+
+@router.post("/{job_id}/retry", status_code=202, response_model=JobView)
+async def retry(request: Request, who: Submitter, job_id: str) -> Response:
+    """Try again: a new job (`retry_of`) over the image of one that failed, expired or was cancelled."""
+    held, ref = await _job(request, who, job_id)
+    return await tried_again(request, held, who, ref)
+
+
+@router.delete("/{job_id}", status_code=204)
+async def erase(request: Request, who: Submitter, job_id: str) -> Response:
+    """Erase the job, called off if it runs: image, readings, result and every name. The audit trail keeps its lines."""
+    held, ref = await _job(request, who, job_id)
+    await held.run(lookup.erase, held, ref, audited(AuditAction.DELETED, who.key_id, ref))
+    return Response(status_code=204, headers={"Cache-Control": "no-store"})
+
+
+async def tried_again(request: Request, held: Resources, who: Caller, ref: JobRef) -> Response:
+    """The answer to whoever wants a job tried again: 202, with the new job."""
+    old = await held.run(lookup.find, held, ref)
+    check_retryable(old.state)
+    new = JobRef(who.tenant, new_job_id())
+    with held.uploads.one():
+        admitted = await held.run(admit, held, new, who)
+        request.state.refusal_headers = admitted.headers()
+        admitted.check()
+        job = await held.run(intake.retry, held, new, old, admitted)
+    headers = poll_headers(job) | {"Location": job.links.self} | admitted.headers(accepted=True)
+    return _json(job, headers, status=202)
 
 
 async def _shown(held: Resources, who: Caller, job: JobView, headers: dict[str, str]) -> Response:

@@ -18,6 +18,10 @@ class AuditAction(StrEnum):
     HEATMAP = "exported_heatmap"
     #: A job was called off.
     CANCELLED = "cancelled"
+    #: A job was made over the image of one that had come to nothing; `about` is that one.
+    RETRIED = "retried"
+    #: A job was erased: image, readings and result.
+    DELETED = "deleted"
     #: By an operator: a key was made, ended, followed by another.
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
@@ -42,7 +46,7 @@ class AuditEvent(BaseModel):
     key: str
     tenant: str | None = None
     job: str | None = None
-    #: The API key that was made or changed.
+    #: The API key that was made or changed; the job that is tried again.
     about: str | None = None
     count: int | None = None
 

@@ -3,6 +3,7 @@
 A repeated call after a lost reply gives the same answer as the first, so the Redis client may retry.
 """
 
+import itertools
 import json
 import math
 import time
@@ -51,9 +52,13 @@ _SCRIPTS = (
     "fail",
     "complete",
     "cancel",
+    "erase",
     "archived",
     "reap",
 )
+
+#: Longer than any worker may hold a job: what one writes after the job was erased is there by then.
+_ERASE_AGAIN_S = 600
 
 #: The field of the hash of models that is none.
 _DEFAULT = "default"
@@ -61,6 +66,9 @@ _MODELS_KEPT_S = 86_400
 
 #: One command that is carried out even above the server's `maxmemory`: small, bounded, and work hangs on it.
 _INSIST = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
+
+#: Dead letters read at once: those of all tenants are in one set.
+_DEAD_AT_ONCE = 500
 
 #: A finished job is cached for less long as memory fills, and not at all when this part of it is used.
 _CACHE_SHARE = 0.5
@@ -82,6 +90,8 @@ class NewJob:
     model: str | None = None
     #: The earlier reading to compare with.
     prior: Prior | None = None
+    #: The job over whose image this one tries again.
+    retry_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +252,8 @@ class Ledger:
             fields["model"] = new.model
         if new.prior:
             fields["prior"] = new.prior.model_dump_json()
+        if new.retry_of:
+            fields["retry_of"] = new.retry_of
         alias = repeatable.alias
         if alias is not None:
             fields["fingerprint"] = repeatable.fingerprint
@@ -323,6 +335,32 @@ class Ledger:
         """
         stored = self._run("cancel", ref, audit, more_keys=[Key.AUDIT])
         return parse(ref, _fields(stored)) if stored else None
+
+    def erase(self, ref: JobRef, image: ImageFacts, model: str | None, *, audit: str = "") -> None:
+        """Forget a job in whatever state, and every name of it. Its blobs are the caller's to delete, and the reaper's.
+
+        image, model: as the job has them; they lead to the name that its image gave it.
+        audit: the event to record in the same step, as JSON.
+        """
+        keys = [Key.AUDIT, Key.ERASED, Key.aliases(ref), _image_key(ref.tenant, image, model)]
+        self._run("erase", ref, audit, str(_ERASE_AGAIN_S), more_keys=keys)
+
+    def is_erased(self, ref: JobRef) -> bool:
+        """Whether a job was erased lately: what is found of it was written since, and is no job."""
+        with converted():
+            return self._redis.zscore(Key.ERASED, str(ref)) is not None
+
+    def to_erase_again(self, limit: int) -> list[JobRef]:
+        """Up to `limit` jobs erased so long ago that no worker writes anything of them any more."""
+        with converted():
+            seconds, _ = self._redis.time()
+            found = self._redis.zrangebyscore(Key.ERASED, "-inf", seconds, start=0, num=limit)
+        return [JobRef.parse(text) for text in cast(list[str], found)]
+
+    def erased_again(self, ref: JobRef) -> None:
+        """Nothing of the job is left anywhere: forget that it was."""
+        with converted():
+            self._redis.zrem(Key.ERASED, str(ref))
 
     def archived(self, ref: JobRef) -> None:
         """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller."""
@@ -462,6 +500,40 @@ class Ledger:
             found = self._redis.zrevrange(Key.DEAD, 0, limit - 1, withscores=True)
         return [(JobRef.parse(text), float(at)) for text, at in cast(list[tuple[str, float]], found)]
 
+    def dead_letters_of(
+        self, tenant: str, *, limit: int, before: tuple[float, str] | None = None
+    ) -> list[tuple[JobRef, float]]:
+        """Up to `limit` given-up jobs of a tenant with the Unix time of each, newest first.
+
+        before: time and job id of the last one that was seen; what follows it comes.
+        """
+        newest = math.inf if before is None else before[0]
+        found: list[tuple[JobRef, float]] = []
+        for start in itertools.count(0, _DEAD_AT_ONCE):
+            with converted():
+                page = self._redis.zrevrangebyscore(
+                    Key.DEAD, newest, "-inf", start=start, num=_DEAD_AT_ONCE, withscores=True
+                )
+            letters = [(JobRef.parse(text), float(at)) for text, at in cast(list[tuple[str, float]], page)]
+            found += [
+                (ref, at)
+                for ref, at in letters
+                if ref.tenant == tenant and (before is None or (at, ref.job_id) < before)
+            ]
+            if len(found) >= limit or len(page) < _DEAD_AT_ONCE:
+                break
+        return found[:limit]
+
+    def died_at(self, ref: JobRef) -> float | None:
+        """When a job was given up (Unix seconds); None where it is no dead letter."""
+        with converted():
+            return self._redis.zscore(Key.DEAD, str(ref))
+
+    def forget_dead_letter(self, ref: JobRef) -> None:
+        """It is taken care of."""
+        with converted():
+            self._redis.zrem(Key.DEAD, str(ref))
+
     def forget_dead_letters(self, *, older_than_s: float) -> None:
         """Drop dead letters that were given up longer ago than that: their blobs are no longer kept either."""
         with converted():
@@ -502,9 +574,12 @@ def _keys(ref: JobRef) -> list[str]:
 
 
 def _alias_keys(ref: JobRef, new: NewJob, alias: Alias | None) -> list[str]:
-    image = Key.alias(ref.tenant, "image", f"{new.image.sha256} {new.model or ''}")
     given = [Key.alias(ref.tenant, alias.kind, alias.text)] if alias else []
-    return [image, Key.aliases(ref), *given]
+    return [_image_key(ref.tenant, new.image, new.model), Key.aliases(ref), *given]
+
+
+def _image_key(tenant: str, image: ImageFacts, model: str | None) -> str:
+    return Key.alias(tenant, "image", f"{image.sha256} {model or ''}")
 
 
 def _fields(flat: list[str]) -> Fields:

@@ -61,6 +61,8 @@ class JobRecord:
     error: JobError | None
     #: The caller's own id of the job.
     client_id: str | None = None
+    #: The job over whose image this one tries again.
+    retry_of: str | None = None
     #: Of the submission, where it came under a name of the caller's.
     fingerprint: str = ""
 
@@ -95,6 +97,7 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         result=FusedResult.model_validate_json(fields["result"]) if "result" in fields else None,
         error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
         client_id=fields.get("client_id"),
+        retry_of=fields.get("retry_of"),
         fingerprint=fields.get("fingerprint", ""),
     )
 

@@ -28,7 +28,17 @@ _ORPHANS_ARE_OLD = 2.5 * _HOUR
 
 #: Keys that stay in the ledger whatever the number of jobs: none of them grows with it.
 LASTING_KEYS = frozenset(
-    {Key.IDENTITY, Key.COUNTERS, Key.WATERMARKS, Key.DRAIN, Key.MODELS, Key.MODELS_SEEN, Key.REAPER, Key.DEAD}
+    {
+        Key.IDENTITY,
+        Key.COUNTERS,
+        Key.WATERMARKS,
+        Key.DRAIN,
+        Key.MODELS,
+        Key.MODELS_SEEN,
+        Key.REAPER,
+        Key.DEAD,
+        Key.ERASED,
+    }
     | {Key.AUDIT, Key.AUDIT_HEAD, Key.GEMINI_CIRCUIT, Key.GEMINI_CIRCUIT_WINDOW}
     | {Key.workers(stage) for stage in Stage}
 )

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from embedded.layout import SERVICES
+from shared.names import Key
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
 from tests.support.images import scan
@@ -86,13 +87,25 @@ def test_jobs_run_and_nobody_is_refused_anything(cluster: SecuredCluster) -> Non
         assert cluster.http.get("/readyz").json()["degraded"] == []
 
 
-def test_a_submission_may_be_repeated_and_have_an_id_of_the_callers(cluster: SecuredCluster) -> None:
+def test_a_job_may_be_repeated_erased_tried_again_and_have_an_id_of_the_callers(
+    cluster: SecuredCluster,
+) -> None:
     with nothing_refused(cluster):
         key, files = {"idempotency-key": "k"}, {"image": scan()}
         jobs = [cluster.http.post("/v1/jobs", files=files, headers=key).json()["id"] for _ in range(2)]
         assert jobs[0] == jobs[1]
         again = cluster.http.post("/v1/jobs", files=files, data={"deduplicate": "true"})
         assert again.json()["id"] == jobs[0]
+        cluster.finished(jobs[0])
+        assert cluster.http.delete(f"/v1/jobs/{jobs[0]}").status_code == 204
+        with cluster.ledger.client("reaper") as client:  # ten minutes later
+            client.zadd(Key.ERASED, {f"default/{jobs[0]}": 1})
+            wait_until(lambda: not client.exists(Key.ERASED), timeout_s=30, what="the reaper erased it again")
+        assert cluster.http.get("/v1/dead-letters").status_code == 200
+        assert cluster.http.get(f"/v1/dead-letters/{jobs[0]}").status_code == 404
+        cancelled = cluster.submit(scan())["id"]
+        if cluster.http.post(f"/v1/jobs/{cancelled}/cancel").status_code == 200:
+            assert cluster.http.post(f"/v1/jobs/{cancelled}/retry").status_code == 202
         named = cluster.http.put("/v1/jobs/mine", files=files).json()["id"]
         assert cluster.finished(named)["client_id"] == "mine"
         assert cluster.http.get("/v1/jobs/mine").json()["id"] == named

@@ -62,6 +62,11 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("GET", f"{job}/heatmap.png"): "read",
         ("GET", f"{job}/events"): "read",
         ("POST", f"{job}/cancel"): "submit",
+        ("POST", f"{job}/retry"): "submit",
+        ("DELETE", "/v1/jobs/mine"): "submit",
+        ("GET", "/v1/dead-letters"): "admin",
+        ("GET", f"/v1/dead-letters/{ref.job_id}"): "admin",
+        ("POST", f"/v1/dead-letters/{ref.job_id}/replay"): "admin",
     }
     for scope in EVERYTHING:
         token = guarded.key(scopes=(scope,))
@@ -84,6 +89,10 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/jobs/{job_id}/heatmap.png",
         "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/retry",
+        "/v1/dead-letters",
+        "/v1/dead-letters/{job_id}",
+        "/v1/dead-letters/{job_id}/replay",
     }
     for path, operations in paths.items():
         for operation in operations.values():

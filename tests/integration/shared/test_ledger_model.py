@@ -36,6 +36,7 @@ from tests.support.samples import (
     SKIPPED,
     UNREADABLE,
     fused_result,
+    image_facts,
     new_job,
     new_ref,
     new_token,
@@ -78,6 +79,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.last_seen: dict[JobRef, Stored] = {}
         self.calls: list[Callable[[], object]] = []
+        self.erased: set[JobRef] = set()
         self.newest: dict[str, JobRef] = {}
         self.aliases: dict[tuple[str, Alias], tuple[str, str]] = {}
 
@@ -190,6 +192,23 @@ class LedgerMachine(RuleBasedStateMachine):
         if is_certain:
             self.call(lambda: self.jobs.ledger.cancel(ref))
 
+    @rule(ref=refs, is_certain=st.sampled_from([False, False, False, True]))
+    def erase(self, ref: JobRef, is_certain: bool) -> None:
+        if not is_certain or ref not in self.last_seen:
+            return
+        for _ in range(2):  # a lost reply
+            self.jobs.ledger.erase(ref, image_facts(), None)
+        self.calls.clear()  # a repeat of its creation would come much sooner
+        del self.last_seen[ref]
+        self.erased.add(ref)
+        if self.newest.get(ref.tenant) == ref:
+            del self.newest[ref.tenant]
+        self.aliases = {
+            name: known
+            for name, known in self.aliases.items()
+            if (name[0], known[0]) != (ref.tenant, ref.job_id)
+        }
+
     @rule(ref=refs)
     def archive(self, ref: JobRef) -> None:
         self.call(lambda: self.jobs.ledger.archived(ref))
@@ -241,6 +260,18 @@ class LedgerMachine(RuleBasedStateMachine):
             if ref in self.last_seen:
                 self.check_step(self.last_seen[ref], now)
             self.last_seen[ref] = now
+
+    @invariant()
+    def nothing_is_left_of_an_erased_job(self) -> None:
+        for ref in self.erased:
+            assert self.jobs.ledger.read(ref) is None
+            assert self.jobs.ledger.is_erased(ref)
+            assert self.jobs.due_at(ref) is None
+            assert self.jobs.redis.zscore(Key.DEAD, str(ref)) is None
+        named = {(name[0], known[0]) for name, known in self.aliases.items()}
+        for key in self.jobs.redis.scan_iter("mediscan:alias:*:of:*"):
+            tenant, _, job_id = key.split(":")[2:]
+            assert (tenant, job_id) in named
 
     @invariant()
     def live_jobs_are_counted(self) -> None:
