@@ -453,6 +453,77 @@ class Problem(BaseModel):
     instance: str | None = None
 
 
+class WebhookEvent(StrEnum):
+    """What a webhook tells: how a job ended."""
+
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+    EXPIRED = "job.expired"
+
+
+class DeliveryState(StrEnum):
+    """Where the delivery of a webhook stands."""
+
+    #: To be sent, or sent again.
+    PENDING = "pending"
+    #: The receiver answered 2xx.
+    DELIVERED = "delivered"
+    #: Given up: the receiver answered 410, or nothing good often enough.
+    FAILED = "failed"
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of one attempt to deliver a webhook."""
+
+    #: The receiver answered 2xx.
+    DELIVERED = "delivered"
+    #: The receiver answered 410: it wants no more.
+    GONE = "gone"
+    #: The receiver answered 3xx, which is not followed.
+    REDIRECTED = "redirected"
+    #: The receiver answered anything else.
+    REJECTED = "rejected"
+    #: The receiver did not answer in time.
+    TIMEOUT = "timeout"
+    #: The connection was refused or cut, or its TLS is not to be trusted.
+    CONNECTION = "connection"
+    #: The host's name has no address.
+    UNRESOLVED = "unresolved"
+    #: The host's address is none that we send to; nothing was sent.
+    ADDRESS_REFUSED = "address_refused"
+    #: The tenant has no secret to sign with any more; nothing was sent.
+    UNSIGNED = "unsigned"
+
+
+class DeliveryAttempt(Message):
+    """One attempt to deliver a webhook; nothing of what the receiver answered but its status."""
+
+    at: datetime
+    outcome: DeliveryOutcome
+    #: HTTP status of the answer; None without one.
+    status: int | None
+    duration_ms: Milliseconds
+
+
+class Delivery(Message):
+    """The delivery of a job's webhook, with every attempt."""
+
+    #: The same in all attempts: the header `webhook-id`.
+    id: str
+    event: WebhookEvent
+    state: DeliveryState
+    attempts: tuple[DeliveryAttempt, ...]
+    #: None once it has ended.
+    next_attempt_at: datetime | None
+
+
+class DeliveryPage(Message):
+    """The deliveries of a job: none where nobody asked to be told, or before the job is over."""
+
+    items: tuple[Delivery, ...]
+
+
 class BatchState(StrEnum):
     """Where a batch stands."""
 

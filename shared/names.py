@@ -61,6 +61,9 @@ KEYS_FOLDER = "_keys"
 #: Folder of the blob store with the jobs that have an id of the caller's choice: one object an id, by tenant.
 CLIENT_IDS_FOLDER = "_clients"
 
+#: Folder of the blob store with a folder a tenant: one object a secret that webhooks are signed with.
+WEBHOOK_SECRETS_FOLDER = "_webhooks"
+
 #: Folder of the blob store with the segments of the audit trail.
 AUDIT_FOLDER = "_audit"
 
@@ -124,6 +127,8 @@ class Blob(StrEnum):
     CLIENT = "client"
     #: The finished job as one JSON object: the result that outlives Redis.
     RECORD = "json"
+    #: The log of the webhook's delivery, once that has ended.
+    DELIVERY = "delivery"
 
 
 #: Beside the tenants' folders: the identity of the ledger that this blob store was filled under.
@@ -181,6 +186,9 @@ class Key:
     #: Hash of how many jobs ended in this window of time and in the one before; gone when none did.
     DRAIN = "mediscan:drain"
 
+    #: Sorted set of job refs by the time their webhook is to be sent next (Unix seconds).
+    DELIVERIES = "mediscan:deliveries"
+
     #: Begins the name of every channel on which changes of a job are told (publish/subscribe: nothing is kept).
     CHANGES = "mediscan:changes:"
 
@@ -203,6 +211,11 @@ class Key:
     def aliases(ref: JobRef) -> str:
         """Hash whose fields are the keys of a job's aliases; lives as long as they do."""
         return f"mediscan:alias:{ref.tenant}:of:{ref.job_id}"
+
+    @staticmethod
+    def delivery(ref: JobRef) -> str:
+        """Hash with the delivery of one job's webhook, until that has ended; it outlives the job's own hash."""
+        return f"mediscan:delivery:{ref.tenant}:{ref.job_id}"
 
     @staticmethod
     def bucket(name: str) -> str:

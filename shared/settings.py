@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Annotated, Self, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BeforeValidator, Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.errors import SetupError
+from shared.webhooks.destinations import Destinations
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -95,6 +104,24 @@ class Settings(BaseSettings):
         description="How long the ledger remembers an `Idempotency-Key`, and a caller's own id of a job.",
     )
 
+    webhook_allow: str = Field(
+        "",
+        description=(
+            "Where webhooks may go, with commas between: hosts, `.suffixes`, networks; empty: any public address. "
+            "An address that is not public is sent to only where a network given here holds it."
+        ),
+    )
+    webhook_http_loopback: bool = Field(
+        default=False,
+        description="Also send webhooks to `http://` on a loopback address: for trying them on one machine.",
+    )
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _destinations(cls, given: str) -> str:
+        Destinations.parse(given)  # ValueError says what is wrong with it
+        return given
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.retention_s < self.job_deadline_s + 3600:
@@ -102,6 +129,11 @@ class Settings(BaseSettings):
         if self.idempotency_s < self.job_deadline_s + 3600:
             raise ValueError("idempotency_s must be at least job_deadline_s + 3600")
         return self
+
+    @property
+    def webhook_destinations(self) -> Destinations:
+        """Where webhooks may go."""
+        return Destinations.parse(self.webhook_allow, http_loopback=self.webhook_http_loopback)
 
     @property
     def effective_broker_url(self) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mediscan import audit, keys
+from mediscan import audit, keys, webhooks
 from mediscan.cli import batch, console, dead, doctor, exits, follow, jobs, models
 from mediscan.cli.connect import Options
 from mediscan.version import __version__
@@ -71,3 +71,4 @@ app.add_typer(dead.app, name="dead")
 doctor.add(app)
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(webhooks.app, name="webhooks")

@@ -2,9 +2,11 @@
 
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
+from shared.contracts import JobView
+from shared.errors import BlobMissingError
 from shared.job_view import view
 from shared.ledger import JobRecord, Ledger
-from shared.names import Blob, blob_path
+from shared.names import Blob, JobRef, blob_path
 
 
 def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
@@ -14,3 +16,14 @@ def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
     record = view(job).model_dump_json().encode()
     blobs.put(blob_path(job.ref, Blob.RECORD), record)
     ledger.archived(job.ref)
+
+
+def find(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> JobView | None:
+    """The job, live or archived; None where neither ledger nor blob store has it."""
+    live = ledger.read(ref)
+    if live is not None:
+        return view(live)
+    try:
+        return JobView.model_validate_json(blobs.get(blob_path(ref, Blob.RECORD)))
+    except BlobMissingError:
+        return None

@@ -15,6 +15,7 @@ from services.fusion.archive import archive
 from services.fusion.lost import LedgerWatch
 from services.fusion.retention import sweep
 from services.fusion.settings import FusionSettings
+from services.fusion.webhooks.courier import Courier
 from shared import queue
 from shared.audit.sealer import Sealer
 from shared.audit.trail import Trail
@@ -33,13 +34,17 @@ def run(app: Celery, settings: FusionSettings) -> None:
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
     queue.check(app)
-    reaper = Reaper(app, settings, ledger, BlobStore.open(settings.blob_url))
+    blobs = BlobStore.open(settings.blob_url)
+    reaper, courier = Reaper(app, settings, ledger, blobs), Courier(settings, ledger, blobs)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    sending = threading.Thread(target=courier.run, args=(stop,), name="courier")
+    sending.start()
     while not stop.is_set():
         busy = reaper.look()
         stop.wait(0 if busy else settings.reaper_interval_s)
+    sending.join()
 
 
 class Reaper:

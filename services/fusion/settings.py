@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from services.fusion.logic import FusionPolicy
 from shared.contracts import PolicyName, Probability
-from shared.settings import Seconds, Settings
+from shared.settings import OptionalFile, Seconds, Settings
 
 Score = Annotated[int, Field(ge=0, le=100)]
 
@@ -36,6 +36,18 @@ class FusionSettings(Settings):
         description="Pause between two sealings of the audit trail; until then the ledger holds its events.",
     )
     sweep_interval_s: Seconds = Field(600, description="Pause between two sweeps of old and orphaned blobs.")
+
+    webhook_timeout_s: Seconds = Field(
+        15,
+        description="How long one attempt to deliver a webhook may take, from the connection to the answer.",
+    )
+    webhook_concurrency: int = Field(
+        8, ge=1, description="Webhooks sent at once by one reaper, each in a thread of its own."
+    )
+    webhook_ca_file: OptionalFile = Field(
+        None,
+        description="CA certificates (PEM) trusted beside the usual ones where a webhook goes to `https://`.",
+    )
 
     @model_validator(mode="after")
     def _bands_in_order(self) -> Self:

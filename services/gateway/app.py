@@ -12,6 +12,7 @@ from services.gateway import (
     openapi,
     problems,
     routes_dead_letters,
+    routes_deliveries,
     routes_health,
     routes_jobs,
     routes_models,
@@ -37,6 +38,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     app.include_router(routes_jobs.router)
     app.include_router(routes_dead_letters.router)
+    app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)
     app.include_router(routes_health.router)
     app.include_router(docs_page.router)

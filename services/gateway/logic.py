@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.gateway.metadata import parse_metadata
 from services.gateway.settings import GatewaySettings
+from services.gateway.webhook_form import WEBHOOK_LIMITS, parse_webhook
 from shared.contracts import (
     Circuit,
     CircuitState,
@@ -19,6 +20,7 @@ from shared.contracts import (
 )
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState, StageState
+from shared.ledger import Webhook
 from shared.names import Priority, Stage
 
 #: How long a poller is asked to wait, in seconds.
@@ -46,6 +48,7 @@ class Submission:
     prior_job_id: str | None
     #: An earlier job over the same image and model will do.
     deduplicate: bool = False
+    webhook: Webhook | None = None
 
 
 def field_limits(settings: GatewaySettings) -> dict[str, int]:
@@ -56,6 +59,7 @@ def field_limits(settings: GatewaySettings) -> dict[str, int]:
         "model": _NAME_BYTES,
         "prior_job_id": _NAME_BYTES,
         "deduplicate": _YES_OR_NO_BYTES,
+        **WEBHOOK_LIMITS,
     }
 
 
@@ -69,6 +73,7 @@ def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: Gateway
         model=_text(fields, "model"),
         prior_job_id=_text(fields, "prior_job_id"),
         deduplicate=_yes_or_no(fields, "deduplicate"),
+        webhook=parse_webhook(fields, settings.webhook_destinations),
     )
 
 

@@ -7,8 +7,9 @@ from fastapi.openapi.utils import get_openapi
 
 from services.gateway.events import EVENT_TYPES
 from services.gateway.problems import MEDIA_TYPE
-from shared.contracts import Problem
+from shared.contracts import Problem, WebhookEvent
 from shared.names import Priority
+from shared.webhooks.target import MAX_URL
 
 #: For `responses=` of every router.
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -37,11 +38,67 @@ _FORM = {
             "default": "false",
             "description": "`true`: an unfinished or recent job of yours over the same image and model will do.",
         },
+        "webhook_url": {
+            "type": "string",
+            "maxLength": MAX_URL,
+            "description": "`https://` URL that is told, signed (Standard Webhooks), how the job ended.",
+        },
+        "webhook_events": {
+            "type": "string",
+            "description": "Of which ends, with commas between; of all if not given: "
+            + ", ".join(f"`{event}`" for event in WebhookEvent)
+            + ".",
+        },
         "metadata": {
             "type": "object",
             "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
+    },
+}
+
+_WEBHOOK_HEADERS = {
+    "webhook-id": "The same at every attempt.",
+    "webhook-timestamp": "Unix seconds of this attempt.",
+    "webhook-signature": "`v1,` and an HMAC-SHA256 for each secret in force (Standard Webhooks).",
+}
+
+#: What a receiver is sent (docs/webhooks.md); `services/fusion/webhooks/message.py` makes it.
+_WEBHOOK = {
+    "summary": "A job has ended",
+    "parameters": [
+        {"name": name, "in": "header", "required": True, "description": said, "schema": {"type": "string"}}
+        for name, said in _WEBHOOK_HEADERS.items()
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "timestamp", "data"],
+                    "properties": {
+                        "type": {"type": "string", "enum": list(WebhookEvent)},
+                        "timestamp": {"type": "string", "format": "date-time"},
+                        "data": {
+                            "type": "object",
+                            "required": ["id", "state", "summary", "links"],
+                            "properties": {
+                                "id": {"type": "string"},
+                                "state": {"type": "string"},
+                                "summary": {"type": ["object", "null"]},
+                                "links": {"type": "object"},
+                            },
+                        },
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "2XX": {"description": "Heard; the body is not read"},
+        "410": {"description": "Nothing more is sent"},
+        "default": {"description": "It is sent again later"},
     },
 }
 
@@ -58,7 +115,8 @@ SUBMISSION_BODY = {
                 },
             }
         },
-    }
+    },
+    "callbacks": {"jobEnded": {"{$request.body#/webhook_url}": {"post": _WEBHOOK}}},
 }
 
 

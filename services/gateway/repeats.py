@@ -53,6 +53,9 @@ def repeatable(wanted: Submission, alias: Alias | None) -> Repeatable:
     if wanted.deduplicate and alias is not None and alias.kind is AliasKind.CLIENT:
         said = "An id of yours is that of a job of its own: it does not go with `deduplicate`."
         raise BadUploadError(said, code="bad_deduplicate", status=422)
+    if wanted.deduplicate and wanted.webhook is not None:
+        said = "An earlier job tells whom it was asked to tell: `webhook_url` does not go with `deduplicate`."
+        raise BadUploadError(said, code="bad_deduplicate", status=422)
     asked = asdict(wanted) | {"image": wanted.image.sha256}
     del asked["gemini_skipped"]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))

@@ -9,12 +9,15 @@ from services.gateway.resources import Resources
 from shared.contracts import JobView, MlReading, ModelRef, Prior
 from shared.errors import BadUploadError, NotFoundError
 from shared.ledger import NewJob
+from shared.webhooks.secrets import WebhookSecrets
 
 
 def resolve(resources: Resources, tenant: str, wanted: Submission) -> NewJob:
     """The job to record; BadUploadError (422) for a model nobody offers or a prior that cannot be compared with."""
     if wanted.model is not None:
         _check_model(resources, wanted.model)
+    if wanted.webhook is not None:
+        _check_can_sign(resources, tenant)
     prior = _prior(resources, tenant, wanted.prior_job_id) if wanted.prior_job_id else None
     if prior and wanted.model:
         _check_same_model(prior.model, wanted.model)
@@ -25,6 +28,7 @@ def resolve(resources: Resources, tenant: str, wanted: Submission) -> NewJob:
         gemini_skipped=wanted.gemini_skipped,
         model=wanted.model,
         prior=prior,
+        webhook=wanted.webhook,
     )
 
 
@@ -33,6 +37,12 @@ def _check_model(resources: Resources, name: str) -> None:
         raise _refused(
             "unknown_model", "No ML worker offers this model; `GET /v1/models` lists what there is."
         )
+
+
+def _check_can_sign(resources: Resources, tenant: str) -> None:
+    if not WebhookSecrets(resources.blobs).valid(tenant):
+        said = "There is no secret to sign webhooks with; the operator makes one: `mediscan webhooks secret create`."
+        raise _refused("no_webhook_secret", said)
 
 
 def _check_same_model(prior: ModelRef, name: str) -> None:

@@ -26,6 +26,9 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
     KEY_ROTATED = "key_rotated"
+    #: By an operator: a secret that signs a tenant's webhooks was made, followed by another.
+    WEBHOOK_SIGNING_BEGAN = "webhook_signing_began"
+    WEBHOOK_SIGNING_ROTATED = "webhook_signing_rotated"
     #: So many requests without a valid key since the last such event of the same gateway.
     REFUSED_LOGINS = "refused_logins"
     #: A ledger without memory of this trail came into use: the first one, or one after a loss. What a lost one
@@ -46,7 +49,7 @@ class AuditEvent(BaseModel):
     key: str
     tenant: str | None = None
     job: str | None = None
-    #: The API key that was made or changed; the job that is tried again.
+    #: The API key, or the webhook secret, that was made or changed; the job that is tried again.
     about: str | None = None
     count: int | None = None
 

@@ -5,6 +5,7 @@
 
 from shared.ledger.admission import Admission, Limits
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
+from shared.ledger.delivery_list import HeldDelivery, Webhook
 from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
@@ -14,6 +15,7 @@ __all__ = [
     "Alias",
     "AliasKind",
     "Claim",
+    "HeldDelivery",
     "JobRecord",
     "Known",
     "Ledger",
@@ -24,4 +26,5 @@ __all__ = [
     "Repeatable",
     "Settled",
     "StageRecord",
+    "Webhook",
 ]

@@ -36,6 +36,7 @@ from shared.ledger import scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
+from shared.ledger.delivery_list import DeliveryList, Webhook
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
 from shared.names import JobRef, Key, Priority, Stage
@@ -92,6 +93,8 @@ class NewJob:
     prior: Prior | None = None
     #: The job over whose image this one tries again.
     retry_of: str | None = None
+    #: Whom to tell of its end.
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,8 @@ class Ledger:
         self._settings = settings
         #: What happened and is not sealed yet.
         self.audit = AuditList(client)
+        #: Webhooks that are to be sent.
+        self.deliveries = DeliveryList(client)
         self._insist = client.register_script(_INSIST)
         self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
@@ -243,17 +248,7 @@ class Ledger:
     ) -> JobRecord | Known:
         """`create`, unless the submission was there before: then that job's id, and nothing is recorded."""
         skipped = new.gemini_skipped
-        fields = {
-            "priority": new.priority,
-            "image": new.image.model_dump_json(),
-            "metadata": json.dumps(new.metadata),
-        }
-        if new.model:
-            fields["model"] = new.model
-        if new.prior:
-            fields["prior"] = new.prior.model_dump_json()
-        if new.retry_of:
-            fields["retry_of"] = new.retry_of
+        fields = _asked_for(new)
         alias = repeatable.alias
         if alias is not None:
             fields["fingerprint"] = repeatable.fingerprint
@@ -569,8 +564,27 @@ class Ledger:
             return self._scripts[script](keys=[*_keys(ref), *more_keys], args=[str(ref), *args])
 
 
+def _asked_for(new: NewJob) -> Fields:
+    fields = {
+        "priority": new.priority,
+        "image": new.image.model_dump_json(),
+        "metadata": json.dumps(new.metadata),
+    }
+    if new.model:
+        fields["model"] = new.model
+    if new.prior:
+        fields["prior"] = new.prior.model_dump_json()
+    if new.retry_of:
+        fields["retry_of"] = new.retry_of
+    if new.webhook:
+        fields["webhook.url"] = new.webhook.url
+        fields["webhook.events"] = ",".join(new.webhook.events)
+    return fields
+
+
 def _keys(ref: JobRef) -> list[str]:
-    return [Key.job(ref), Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS, Key.LIVE, Key.DRAIN]
+    house = [Key.DUE, Key.DEAD, Key.COUNTERS, Key.WATERMARKS, Key.LIVE, Key.DRAIN, Key.DELIVERIES]
+    return [Key.job(ref), *house, Key.delivery(ref)]
 
 
 def _alias_keys(ref: JobRef, new: NewJob, alias: Alias | None) -> list[str]:

@@ -29,11 +29,18 @@ class Authority:
 
     def sign(self, address: str) -> tuple[Path, Path]:
         """Files of a certificate for an IP address, and of its key."""
+        return self._sign(address, x509.IPAddress(ip_address(address)))
+
+    def sign_name(self, host: str) -> tuple[Path, Path]:
+        """Files of a certificate for a host's name, and of its key."""
+        return self._sign(host, x509.DNSName(host))
+
+    def _sign(self, address: str, subject_name: x509.GeneralName) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         certificate = (
             _unsigned(subject, self._name, key)
-            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([subject_name]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         cert_file, key_file = self._folder / f"{address}.pem", self._folder / f"{address}.key"

@@ -92,6 +92,8 @@ def test_only_the_gateway_is_published_and_to_this_host() -> None:
 
 def test_the_servers_are_on_a_network_without_a_way_out() -> None:
     assert _COMPOSE["networks"]["inside"]["internal"] is True
-    for name in ("ledger", "broker", "ml_worker", "fusion", "reaper"):
+    for name in ("ledger", "broker", "ml_worker", "fusion"):
         assert _SERVICES[name]["networks"] == ["inside"]
+    for name in ("gemini_worker", "reaper"):
+        assert _SERVICES[name]["networks"] == ["inside", "outside"]
     assert _SERVICES["credentials"]["network_mode"] == "none"

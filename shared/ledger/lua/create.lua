@@ -1,4 +1,4 @@
--- KEYS[10]: audit events; [11]: the newest job over this image and model; [12]: the aliases of this job; [13]: the
+-- KEYS[12]: audit events; [13]: the newest job over this image and model; [14]: the aliases of this job; [15]: the
 -- alias that the submission brings, if any.
 -- ARGV: ref, limits (4), gemini state ('pending' or 'skipped'), gemini reading or '', audit event or '', fingerprint,
 -- '1' to take a job over the same image, job id that is gone or '', milliseconds that an alias and that an image is
@@ -6,7 +6,7 @@
 -- Returns 'created' and the job, 'refused' and the limit that allows no further one, or 'same' or 'other' and the id of
 -- the job that the alias or the image stands for.
 -- Repeating it (a lost reply) changes nothing: job ids are never made twice.
-local KEY_IMAGE, KEY_ALIASES, KEY_ALIAS = KEYS[11], KEYS[12], KEYS[13]
+local KEY_IMAGE, KEY_ALIASES, KEY_ALIAS = KEYS[13], KEYS[14], KEYS[15]
 local FINGERPRINT, DEDUPLICATE, GONE, ALIAS_MS, IMAGE_MS = ARGV[9], ARGV[10] == '1', ARGV[11], ARGV[12], ARGV[13]
 local FIRST_FIELD = 14
 local ID = string.match(REF, '[^/]+$')
@@ -55,5 +55,5 @@ set('gemini.state', ARGV[6])
 if ARGV[6] == 'pending' then mark_published('gemini') else set('gemini.reading', ARGV[7]) end
 set('fusion.state', 'waiting')
 commit()
-if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[10], ARGV[8]) end
+if ARGV[8] ~= '' then redis.call('RPUSH', KEYS[12], ARGV[8]) end
 return {'created', whole_job()}

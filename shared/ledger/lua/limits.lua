@@ -1,6 +1,6 @@
 -- For admit and create. ARGV[2..5]: most live jobs of the house, most of one tenant, submissions a minute and jobs
 -- a day of the caller's key; '' for no limit.
-local KEY_BUCKET, KEY_SPENT = KEYS[8], KEYS[9]
+local KEY_BUCKET, KEY_SPENT = KEYS[10], KEYS[11]
 local MAX_LIVE, MAX_LIVE_OF_TENANT = tonumber(ARGV[2]), tonumber(ARGV[3])
 local PER_MINUTE, PER_DAY = tonumber(ARGV[4]), tonumber(ARGV[5])
 

@@ -3,6 +3,7 @@
 
 local KEY_JOB, KEY_DUE, KEY_DEAD, KEY_COUNTERS, KEY_WATERMARKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local KEY_LIVE, KEY_DRAIN = KEYS[6], KEYS[7]
+local KEY_DELIVERIES, KEY_DELIVERY = KEYS[8], KEYS[9]
 local REF = ARGV[1]
 local TENANT = string.match(REF, '^[^/]+')
 local STAGES = {'ml', 'gemini', 'fusion'}
@@ -96,12 +97,21 @@ local function settle(stage, state, reading)
   set(stage .. '.settled_at', NOW)
 end
 
+-- Who asked to be told of this end will be: by the reaper, from this hash, which outlives the job's own.
+local function make_delivery_due()
+  local event = 'job.' .. J.state
+  if not J['webhook.url'] or not string.find(J['webhook.events'], event, 1, true) then return end
+  redis.call('HSET', KEY_DELIVERY, 'url', J['webhook.url'], 'event', event, 'state', 'pending')
+  redis.call('ZADD', KEY_DELIVERIES, NOW, REF)
+end
+
 local function end_job(state, problem)
   step_job(state)
   count_live(-1)
   count_ended()
   set('ended_at', NOW)
   if problem then set('error', problem) end
+  make_delivery_due()
 end
 
 local function unavailable(stage, reason, detail)

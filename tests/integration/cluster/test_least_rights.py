@@ -10,10 +10,13 @@ import pytest
 import redis
 
 from embedded.layout import SERVICES
-from shared.names import Key
+from shared.blob_store import BlobStore
+from shared.names import Blob, JobRef, Key, blob_path
+from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
 from tests.support.images import scan
+from tests.support.receiver import Receiver, answers
 from tests.support.secured import SecuredCluster, on_sockets
 from tests.support.waiting import wait_until
 
@@ -60,6 +63,7 @@ def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "GEMINI_DAILY_BUDGET": "1000",
         "GEMINI_CIRCUIT_COOLDOWN_S": "0.2",
         "AUDIT_SEAL_S": "0.3",
+        "WEBHOOK_HTTP_LOOPBACK": "true",
     }
     with on_sockets(credentials, **settings) as running:
         wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
@@ -129,6 +133,22 @@ def test_the_reaper_may_seal_the_audit_trail(cluster: SecuredCluster) -> None:
             return any(job_id in path.read_text() for path in cluster.blobs.glob("_audit/*.jsonl"))
 
         wait_until(sealed, timeout_s=30, what="the job is in the trail")
+
+
+def test_webhooks_are_sent_and_logged(cluster: SecuredCluster) -> None:
+    WebhookSecrets(BlobStore.open(f"file://{cluster.blobs}")).save(new_secret("default"))
+    with Receiver(answers(500), answers(204)) as receiver, nothing_refused(cluster):
+        ref = JobRef("default", cluster.submit(scan(), webhook_url=receiver.url)["id"])
+
+        def state(tries: int) -> bool:
+            items = cluster.http.get(f"/v1/jobs/{ref.job_id}/deliveries").json()["items"]
+            return bool(items) and len(items[0]["attempts"]) == tries
+
+        wait_until(lambda: state(1), timeout_s=30, what="a failed attempt is noted")
+        wait_until(lambda: state(2), timeout_s=60, what="the second attempt is noted")
+        assert [one.headers["content-type"] for one in receiver.received] == ["application/json"] * 2
+        log = cluster.blobs / blob_path(ref, Blob.DELIVERY)
+        wait_until(log.exists, timeout_s=30, what="the log is kept")
 
 
 def test_the_gemini_workers_may_open_and_close_their_circuit(

@@ -61,6 +61,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("GET", job): "read",
         ("GET", f"{job}/heatmap.png"): "read",
         ("GET", f"{job}/events"): "read",
+        ("GET", f"{job}/deliveries"): "read",
         ("POST", f"{job}/cancel"): "submit",
         ("POST", f"{job}/retry"): "submit",
         ("DELETE", "/v1/jobs/mine"): "submit",
@@ -88,6 +89,7 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/heatmap.png",
         "/v1/jobs/{job_id}/events",
+        "/v1/jobs/{job_id}/deliveries",
         "/v1/jobs/{job_id}/cancel",
         "/v1/jobs/{job_id}/retry",
         "/v1/dead-letters",
@@ -177,7 +179,13 @@ def test_another_tenants_job_a_forgotten_one_and_none_at_all_are_the_same(guarde
         if gone.job_id in file.name:
             file.unlink()
 
-    for method, suffix in (("GET", ""), ("GET", "/heatmap.png"), ("GET", "/events"), ("POST", "/cancel")):
+    for method, suffix in (
+        ("GET", ""),
+        ("GET", "/heatmap.png"),
+        ("GET", "/events"),
+        ("GET", "/deliveries"),
+        ("POST", "/cancel"),
+    ):
         said = set()
         for job_id in (live.job_id, archived.job_id, gone.job_id, new_job_id()):
             answer = guarded.ask(method, f"/v1/jobs/{job_id}{suffix}", mine)

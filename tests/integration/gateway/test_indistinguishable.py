@@ -112,7 +112,14 @@ def targets(inside: Inside, ledger: Ledger) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("GET", "/events"), ("POST", "/cancel")]
+    ("method", "suffix"),
+    [
+        ("GET", ""),
+        ("GET", "/heatmap.png"),
+        ("GET", "/events"),
+        ("GET", "/deliveries"),
+        ("POST", "/cancel"),
+    ],
 )
 def test_the_same_work_is_done(
     inside: Inside, mine: Token, targets: dict[str, str], method: str, suffix: str

@@ -24,9 +24,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from shared.contracts import WebhookEvent
 from shared.errors import HouseFullError, TooManyError
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, TERMINAL, JobState
-from shared.ledger import Alias, AliasKind, Claim, Known, Limits, Repeatable
+from shared.ledger import Alias, AliasKind, Claim, Known, Limits, Repeatable, Webhook
 from shared.ledger.admission import UNLIMITED
 from shared.names import JobRef, Key, Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
@@ -43,6 +44,9 @@ from tests.support.samples import (
 )
 
 MAX_DELIVERIES = 3
+
+_URL = "https://receiver.example/"
+
 #: Few, so that each of them sees many steps.
 MAX_JOBS = 2
 
@@ -95,9 +99,16 @@ class LedgerMachine(RuleBasedStateMachine):
     # --- what may happen ----------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.last_seen) < MAX_JOBS)
-    @rule(target=refs, asks_gemini=st.booleans(), tenant=st.sampled_from(TENANTS))
-    def create(self, asks_gemini: bool, tenant: str) -> JobRef:
-        ref, new = new_ref(tenant), new_job(gemini_skipped=None if asks_gemini else SKIPPED)
+    @rule(
+        target=refs,
+        asks_gemini=st.booleans(),
+        tenant=st.sampled_from(TENANTS),
+        events=st.sets(st.sampled_from(WebhookEvent)),
+    )
+    def create(self, asks_gemini: bool, tenant: str, events: set[WebhookEvent]) -> JobRef:
+        ref = new_ref(tenant)
+        webhook = Webhook(_URL, tuple(events)) if events else None
+        new = new_job(gemini_skipped=None if asks_gemini else SKIPPED, webhook=webhook)
         self.call(lambda: self.jobs.ledger.create(ref, new))
         self.newest[tenant] = ref
         return ref
@@ -268,6 +279,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.jobs.ledger.is_erased(ref)
             assert self.jobs.due_at(ref) is None
             assert self.jobs.redis.zscore(Key.DEAD, str(ref)) is None
+            assert self.jobs.redis.zscore(Key.DELIVERIES, str(ref)) is None
+            assert not self.jobs.redis.exists(Key.delivery(ref))
         named = {(name[0], known[0]) for name, known in self.aliases.items()}
         for key in self.jobs.redis.scan_iter("mediscan:alias:*:of:*"):
             tenant, _, job_id = key.split(":")[2:]
@@ -281,6 +294,17 @@ class LedgerMachine(RuleBasedStateMachine):
                 live[key.split(":")[2]] += 1
         assert self.jobs.ledger.live_jobs() == live
         assert int(self.jobs.redis.hget(Key.LIVE, "*") or 0) == live.total()
+
+    @invariant()
+    def what_was_asked_for_is_due_from_the_end_on(self) -> None:
+        for ref, job in self.last_seen.items():
+            event = f"job.{job['state']}"
+            wanted = event in job.get("webhook.events", "").split(",")
+            stored = self.jobs.redis.hgetall(Key.delivery(ref))
+            assert stored == ({"url": _URL, "event": event, "state": "pending"} if wanted else {})
+            due = self.jobs.redis.zscore(Key.DELIVERIES, str(ref))
+            # Made due once, in the very step that ended the job: no repeat moves it.
+            assert (None if due is None else f"{due:.6f}") == (job["ended_at"] if wanted else None)
 
     def check_alone(self, ref: JobRef, job: Stored) -> None:
         state = JobState(job["state"])

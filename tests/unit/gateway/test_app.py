@@ -73,6 +73,8 @@ def test_openapi_describes_the_form_and_the_errors(app: FastAPI) -> None:
         "model",
         "prior_job_id",
         "deduplicate",
+        "webhook_url",
+        "webhook_events",
     }
     assert submit["responses"]["202"]["content"]["application/json"]["schema"]["$ref"].endswith("/JobView")
     for operations in document["paths"].values():

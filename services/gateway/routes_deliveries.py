@@ -1,0 +1,41 @@
+"""`/v1/jobs/{id}/deliveries`: what became of a job's webhook."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from services.gateway import lookup, resources
+from services.gateway.caller import Reader
+from services.gateway.openapi import PROBLEM_RESPONSES
+from services.gateway.resources import Resources
+from shared.contracts import Delivery, DeliveryPage
+from shared.names import JobRef
+from shared.webhooks.log import kept
+
+router = APIRouter(prefix="/v1/jobs", tags=["webhooks"], responses=PROBLEM_RESPONSES)
+
+
+@router.get("/{job_id}/deliveries", response_model=DeliveryPage)
+async def deliveries(request: Request, who: Reader, job_id: str) -> Response:
+    """Every attempt to tell the receiver of the job's end: when, with what outcome, and when the next one is."""
+    held = resources.of(request)
+    ref = await held.run(lookup.reference, held, who.tenant, job_id)
+    request.state.job = str(ref)  # for the access log
+    page = await held.run(_page, held, ref)
+    return Response(
+        page.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _page(held: Resources, ref: JobRef) -> DeliveryPage:
+    lookup.find(held, ref)  # NotFoundError where there is no such job, or it is somebody else's
+    found = _delivery(held, ref)
+    return DeliveryPage(items=(found,) if found else ())
+
+
+def _delivery(held: Resources, ref: JobRef) -> Delivery | None:
+    # In this order: what leaves the ledger is in the blob store before.
+    live = held.ledger.deliveries.read(ref)
+    if live is not None:
+        return live.delivery
+    ended = kept(held.blobs, ref)
+    return ended.delivery if ended else None

@@ -1,0 +1,106 @@
+"""Webhooks that are to be sent: made due in the step that ends a job (`lua/prelude.lua`), and gone once delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, cast
+
+import redis
+
+from shared.contracts import Delivery, DeliveryAttempt, DeliveryState, WebhookEvent
+from shared.names import JobRef, Key
+from shared.redis_errors import converted
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """Whom to tell of a job's end, and of which ends."""
+
+    url: str
+    events: tuple[WebhookEvent, ...]
+
+
+@dataclass(frozen=True)
+class HeldDelivery:
+    """A delivery as the ledger holds it."""
+
+    ref: JobRef
+    url: str
+    delivery: Delivery
+    #: Attempts so far.
+    tries: int
+
+
+def delivery_id(ref: JobRef) -> str:
+    """The same for every attempt: a job ends once."""
+    return f"msg_{ref.job_id.removeprefix('job_')}"
+
+
+class DeliveryList:
+    """Hands deliveries out under leases; LedgerUnavailableError from each method."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._redis = client
+        self._claim, self._record, self._forget = (
+            client.register_script(files("shared.ledger").joinpath(f"delivery_{name}.lua").read_text())
+            for name in ("claim", "record", "forget")
+        )
+
+    def due(self, limit: int) -> list[JobRef]:
+        """Up to `limit` deliveries whose time has come, the longest overdue first."""
+        with converted():
+            seconds, micros = self._redis.time()
+            now = seconds + micros / 1e6
+            found = cast(
+                list[str], self._redis.zrangebyscore(Key.DELIVERIES, "-inf", now, start=0, num=limit)
+            )
+        return [JobRef.parse(text) for text in found]
+
+    def claim(self, ref: JobRef, *, token: str, lease_s: float) -> HeldDelivery | None:
+        """Take a due delivery; None where there is none, or somebody else holds it.
+
+        token: unique to this attempt; repeating the call with the same one is harmless.
+        """
+        with converted():
+            flat = cast(list[str], self._claim(keys=_keys(ref), args=[str(ref), token, lease_s]))
+        return _parse(ref, dict(zip(flat[::2], flat[1::2], strict=True)), due=None) if flat else None
+
+    def record(
+        self, ref: JobRef, token: str, attempt: DeliveryAttempt, state: DeliveryState, wait_s: float
+    ) -> bool:
+        """Note an attempt; the delivery is due again in `wait_s`. False where another holds it: nothing is noted."""
+        args: list[str | float] = [str(ref), token, attempt.model_dump_json(), state, wait_s]
+        with converted():
+            return bool(self._record(keys=_keys(ref), args=args))
+
+    def read(self, ref: JobRef) -> HeldDelivery | None:
+        """The delivery as it stands; None where there is none, or it is in the blob store already."""
+        with converted():
+            fields = cast(dict[str, str], self._redis.hgetall(Key.delivery(ref)))
+            due = self._redis.zscore(Key.DELIVERIES, str(ref))
+        return _parse(ref, fields, due=due) if fields else None
+
+    def forget(self, ref: JobRef, *, whatever_its_state: bool = False) -> None:
+        """Drop a delivery that has ended; one that was made due again meanwhile stays."""
+        with converted():
+            self._forget(keys=_keys(ref), args=[str(ref), str(int(whatever_its_state))])
+
+
+def _keys(ref: JobRef) -> Sequence[str]:
+    return [Key.DELIVERIES, Key.delivery(ref)]
+
+
+def _parse(ref: JobRef, fields: dict[str, Any], *, due: float | None) -> HeldDelivery:
+    attempts = fields.get("attempts", "").splitlines()
+    state = DeliveryState(fields["state"])
+    if state is not DeliveryState.PENDING:
+        due = None
+    delivery = Delivery(
+        id=delivery_id(ref),
+        event=WebhookEvent(fields["event"]),
+        state=state,
+        attempts=tuple(DeliveryAttempt.model_validate_json(text) for text in attempts),
+        next_attempt_at=datetime.fromtimestamp(due, tz=UTC) if due is not None else None,
+    )
+    return HeldDelivery(ref, fields["url"], delivery, int(fields.get("tries", "0")))

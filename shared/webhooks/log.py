@@ -1,0 +1,26 @@
+"""The log of a delivery that has ended, beside the job's other objects, and gone with them."""
+
+from shared.blob_store import BlobStore
+from shared.contracts import Delivery, Message
+from shared.errors import BlobMissingError
+from shared.names import Blob, JobRef, blob_path
+
+
+class StoredDelivery(Message):
+    """A delivery that has ended, with what it takes to send it again."""
+
+    url: str
+    delivery: Delivery
+
+
+def keep(blobs: BlobStore, ref: JobRef, ended: StoredDelivery) -> None:
+    """Store the log, durably, in place of an earlier one."""
+    blobs.put(blob_path(ref, Blob.DELIVERY), ended.model_dump_json().encode())
+
+
+def kept(blobs: BlobStore, ref: JobRef) -> StoredDelivery | None:
+    """The log; None where no delivery has ended."""
+    try:
+        return StoredDelivery.model_validate_json(blobs.get(blob_path(ref, Blob.DELIVERY)))
+    except BlobMissingError:
+        return None
