@@ -41,10 +41,13 @@ def run(app: Celery, settings: FusionSettings) -> None:
         signal.signal(number, lambda *_: stop.set())
     sending = threading.Thread(target=courier.run, args=(stop,), name="courier")
     sending.start()
-    while not stop.is_set():
-        busy = reaper.look()
-        stop.wait(0 if busy else settings.reaper_interval_s)
-    sending.join()
+    try:
+        while not stop.is_set():
+            busy = reaper.look()
+            stop.wait(0 if busy else settings.reaper_interval_s)
+    finally:
+        stop.set()
+        sending.join()
 
 
 class Reaper:

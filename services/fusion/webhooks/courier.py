@@ -53,10 +53,14 @@ class Courier:
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; attempts under way are then left to their end."""
-        while not stop.is_set():
-            busy = self.look()
-            stop.wait(0 if busy else self._settings.reaper_interval_s)
-        self._threads.shutdown(cancel_futures=True)
+        try:
+            while not stop.is_set():
+                busy = self.look()
+                stop.wait(0 if busy else self._settings.reaper_interval_s)
+        finally:
+            # Whichever of the two loops fails takes the process along, and that is started again.
+            stop.set()
+            self._threads.shutdown(cancel_futures=True)
 
     def look(self) -> bool:
         """Begin the attempts that are due and for which there is a thread; True if there may be more at once."""

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
+from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook as Reference
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from services.fusion import reaper
 from services.fusion.archive import archive
 from services.fusion.settings import FusionSettings
 from services.fusion.webhooks.courier import Courier
@@ -32,12 +35,14 @@ EVERY_EVENT = tuple(WebhookEvent)
 class House:
     """A courier with its ledger, blob store and secrets."""
 
-    def __init__(self, jobs: Jobs, folder: Path) -> None:
+    def __init__(self, jobs: Jobs, folder: Path, redis_url: str) -> None:
         self.jobs = jobs
-        self.blobs = BlobStore.open(f"file://{folder}")
+        self.blob_url = f"file://{folder}"
+        self.blobs = BlobStore.open(self.blob_url)
         self.secrets = WebhookSecrets(self.blobs)
         self.secrets.save(new_secret("default"))
         self.settings = FusionSettings(webhook_http_loopback=True, webhook_timeout_s=5, reaper_interval_s=0.1)
+        self.redis_url = SecretStr(redis_url)
         self.courier = self.another()
 
     def another(self) -> Courier:
@@ -75,8 +80,8 @@ class House:
 
 
 @pytest.fixture
-def house(jobs: Jobs, tmp_path: Path) -> House:
-    return House(jobs, tmp_path / "blobs")
+def house(jobs: Jobs, tmp_path: Path, valkey: Server) -> House:
+    return House(jobs, tmp_path / "blobs", valkey.url)
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
@@ -296,3 +301,33 @@ def test_a_slow_receiver_holds_up_nobody_else(house: House, running: Callable[[]
         running()
         wait_until(lambda: len(quick.received) == len(refs), timeout_s=30, what="all others are told")
         wait_until(lambda: all(kept(house.blobs, ref) for ref in refs), timeout_s=30, what="all is logged")
+
+
+def test_a_courier_that_fails_ends_the_reaper_too_which_is_then_started_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_limit: int) -> list[JobRef]:
+        raise RuntimeError
+
+    monkeypatch.setattr(house.jobs.ledger.deliveries, "due", break_down)
+    stop = threading.Event()
+    with pytest.raises(RuntimeError):
+        house.courier.run(stop)
+    assert stop.is_set()
+
+
+def test_a_reaper_that_fails_does_not_live_on_as_a_courier(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(_reaper: reaper.Reaper) -> bool:
+        raise RuntimeError
+
+    monkeypatch.setattr(reaper.Reaper, "look", break_down)
+    monkeypatch.setattr("services.fusion.reaper.queue.check", lambda _app: None)
+    monkeypatch.setattr("services.fusion.reaper.signal.signal", lambda *_: None)
+    with pytest.raises(RuntimeError):
+        reaper.run(
+            Celery(),
+            house.settings.model_copy(update={"redis_url": house.redis_url, "blob_url": house.blob_url}),
+        )
+    assert not [thread for thread in threading.enumerate() if thread.name == "courier"]
