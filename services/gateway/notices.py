@@ -28,6 +28,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 #: A quiet connection is asked whether it lives, and given up where it does not answer.
 _PING_S, _DEAD_S = 10.0, 30.0
 
+#: So that many gateways do not ask at the same moment.
+_SPREAD = random.SystemRandom()
+
 #: Which version each of some jobs has; a job that is gone is left out.
 Versions = Callable[[Sequence[JobRef]], Awaitable[Mapping[JobRef, int]]]
 
@@ -118,7 +121,7 @@ class Notices:
     async def compare(self, versions: Versions, every_s: float) -> None:
         """Wake, about every `every_s` seconds, whoever missed a change, until cancelled."""
         while True:
-            await asyncio.sleep(every_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads gateways, hides nothing
+            await asyncio.sleep(every_s * _SPREAD.uniform(0.8, 1.2))
             if self._watches:
                 await self._compare(versions)
 
@@ -190,4 +193,4 @@ class Notices:
 
 def _pause_s(failures: int) -> float:
     longest: float = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(failures, 10))
-    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads gateways, hides nothing
+    return longest * _SPREAD.uniform(0.5, 1)
