@@ -17,13 +17,13 @@ _PROGRAMS = ("valkey-server", "redis-server", "valkey-check-rdb", "redis-check-r
 
 
 def tls_program() -> Path:
-    """A server built with TLS; skips the test without one, and fails it in CI, where `.ci/run` installs one."""
+    """A server built with TLS; skips the test without one, and fails it under `.ci/run`, which installs one."""
     found = (shutil.which(name) for name in _PROGRAMS)
     for path in (Path(name) for name in found if name):
         if b"libssl.so" in path.read_bytes():
             return path
     reason = "no Valkey or Redis with TLS on the PATH (Debian: redis-tools)"
-    if os.environ.get("CI"):
+    if os.environ.get("SKIP_NOTHING"):
         pytest.fail(reason)
     pytest.skip(reason)
 

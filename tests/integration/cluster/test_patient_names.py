@@ -166,5 +166,11 @@ def _check_stores(cluster: Cluster, job_id: str) -> None:
 
 
 def _dump(client: Any, key: str) -> bytes:
-    readers = {"hash": client.hgetall, "zset": lambda k: client.zrange(k, 0, -1), "string": client.get}
+    readers = {
+        "hash": client.hgetall,
+        "zset": lambda k: client.zrange(k, 0, -1),
+        "string": client.get,
+        "list": lambda k: client.lrange(k, 0, -1),
+        "none": lambda _: "gone meanwhile",
+    }
     return f"{key} {readers[client.type(key)](key)}".encode()
