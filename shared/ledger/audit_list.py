@@ -10,18 +10,22 @@ from shared.audit.chain import Head
 from shared.names import Key
 from shared.redis_errors import converted
 
+#: Also where the ledger's memory is full: what is sealed frees it again, and a result may be read meanwhile.
+_APPEND = "#!lua flags=allow-oom\nreturn redis.call('RPUSH', KEYS[1], ARGV[1])"
+
 
 class AuditList:
     """Appends and hands over events as JSON texts; LedgerUnavailableError from each method."""
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
+        self._append = client.register_script(_APPEND)
         self._sealed = client.register_script(files("shared.ledger").joinpath("sealed.lua").read_text())
 
     def append(self, text: str) -> None:
         """Record what happens; durable where the server fsyncs."""
         with converted():
-            self._redis.rpush(Key.AUDIT, text)
+            self._append(keys=[Key.AUDIT], args=[text])
 
     def waiting(self, limit: int) -> tuple[Head | None, list[str]]:
         """Up to which head all is sealed, and the next events; None: this ledger knows of no trail."""

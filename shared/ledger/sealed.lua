@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- KEYS: list of events, sealed head. ARGV: segment, head as text, then the ids of the segment's events.
 -- Forgets events from the front for as long as they are of this segment; the head never goes back.
 local sealed = {}

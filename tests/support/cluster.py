@@ -33,6 +33,7 @@ QUICK = {
     "REPUBLISH_AFTER_S": "1",
     "RETRY_PAUSE_S": "0.2",
     "REAPER_INTERVAL_S": "0.2",
+    "AUDIT_SEAL_S": "1",
 }
 
 _URL = re.compile(r"listening on (http://[\w.:]+)")
