@@ -11,6 +11,7 @@ import pytest
 import mediscan
 from tests.integration.gateway.process import House
 from tests.integration.mediscan.shell import ROOT, run
+from tests.support.waiting import wait_until
 from tests.unit.gateway import images
 
 
@@ -22,12 +23,17 @@ def house() -> Iterator[House]:
 
 
 def new_key(house: House, *scopes: str) -> str:
-    """What `mediscan keys create` prints."""
+    """What `mediscan keys create` prints, once the gateway has taken notice of it."""
     chosen = [part for scope in scopes for part in ("--scope", scope)]
     command = [sys.executable, "-m", "mediscan", "keys", "create", "--tenant", "ward-7", *chosen]
     ours = {**os.environ, **house.environment}
     made = subprocess.run(command, env=ours, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    return made.stdout.strip()
+    key = made.stdout.strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    wait_until(
+        lambda: house.http.get("/v1/models", headers=headers).status_code != 401, what="the key is known"
+    )
+    return key
 
 
 def test_a_key_opens(house: House, connect: Callable[..., Any]) -> None:
