@@ -97,12 +97,15 @@ class _Run:
     async def all(self, client: "AsyncClient", parallel: int) -> None:
         """Work through them; what makes the rest hopeless is raised."""
         waiting = iter(self.images.items())
+        hopeless: list[Exception] = []
         try:
             async with client, asyncio.TaskGroup() as tasks:
                 for _ in range(min(parallel, len(self.images))):
                     tasks.create_task(self._work(client, waiting))
         except* MediScanError as several:
-            raise several.exceptions[0] from None
+            hopeless.extend(several.exceptions)
+        if hopeless:  # raised in there, it would come out as a group again
+            raise hopeless[0]
 
     async def _work(self, client: "AsyncClient", waiting: Iterator[tuple[str, Path]]) -> None:
         for name, path in waiting:
