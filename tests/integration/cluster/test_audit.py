@@ -33,5 +33,5 @@ def test_what_happened_to_a_job_is_sealed_while_reapers_die() -> None:
         wait_until(lambda: f"head {head}" in cluster.logs(), what="the head is logged")
         for job_id in job_ids:
             wait_until(lambda job_id=job_id: "  read  " in audit(cluster, "show", "--job", job_id).stdout)  # type: ignore[misc]
-        (cluster.blobs / "_audit" / "0000000002.jsonl").unlink()
+        (cluster.blobs / "_audit" / "0000000001.jsonl").unlink()
         assert audit(cluster, "verify").returncode == 1

@@ -277,7 +277,7 @@ def test_a_loading_ledger_is_waited_for(house: House) -> None:
     finally:
         loading.join()
 
-    wait_until(lambda: house.submit(GOOD).status_code == 202, what="jobs are taken again")
+    wait_until(lambda: house.submit(GOOD).status_code == 202, timeout_s=60, what="jobs are taken again")
 
 
 def test_a_ledger_restarted_empty_begins_at_nothing(small: House) -> None:

@@ -107,7 +107,7 @@ def test_what_needs_more_memory_than_allowed_is_refused_and_given_back(decoder: 
 
 def test_what_needs_more_processor_time_than_allowed_is_refused() -> None:
     brief = make(decode_cpu_s=1)
-    assert answer(brief, bombs.png_with_tail(1_400_000)) == "image_too_slow"
+    assert answer(brief, bombs.png_with_tail(4_000_000)) == "image_too_slow"
     assert answer(brief, scan()) == "L"
 
 
