@@ -152,7 +152,7 @@ def test_a_ledger_near_its_memory_limit_takes_nothing_new_and_finishes_what_it_h
     accepted = []
     with cluster.ledger_server.client() as ledger:
         with held_up(cluster, "ml_worker"):
-            # Room for some hundred jobs, and for what a ledger that has worked holds beside them: tables, clients, scripts.
+            # Room for some hundred jobs, and for what a ledger that has worked holds besides: tables, scripts.
             limit = int(ledger.info("memory")["used_memory"] / 0.55)
             ledger.config_set("maxmemory", limit)
             for _ in range(2000):
