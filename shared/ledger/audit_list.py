@@ -7,11 +7,9 @@ from typing import cast
 import redis
 
 from shared.audit.chain import Head
+from shared.ledger import scripts
 from shared.names import Key
 from shared.redis_errors import converted
-
-#: Also where the ledger's memory is full: what is sealed frees it again, and a result may be read meanwhile.
-_APPEND = "#!lua flags=allow-oom\nreturn redis.call('RPUSH', KEYS[1], ARGV[1])"
 
 
 class AuditList:
@@ -19,13 +17,16 @@ class AuditList:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
-        self._append = client.register_script(_APPEND)
+        self._insist = client.register_script(scripts.INSIST)
         self._sealed = client.register_script(files("shared.ledger").joinpath("sealed.lua").read_text())
 
     def append(self, text: str) -> None:
-        """Record what happens; durable where the server fsyncs."""
+        """Record what happens; durable where the server fsyncs.
+
+        Also where its memory is full: sealing frees it again, and a result may be read meanwhile.
+        """
         with converted():
-            self._append(keys=[Key.AUDIT], args=[text])
+            self._insist(keys=[Key.AUDIT], args=["RPUSH", text])
 
     def waiting(self, limit: int) -> tuple[Head | None, list[str]]:
         """Up to which head all is sealed, and the next events; None: this ledger knows of no trail."""

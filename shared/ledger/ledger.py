@@ -65,9 +65,6 @@ _ERASE_AGAIN_S = 600
 _DEFAULT = "default"
 _MODELS_KEPT_S = 86_400
 
-#: One command that is carried out even above the server's `maxmemory`: small, bounded, and work hangs on it.
-_INSIST = "#!lua flags=allow-oom\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
-
 #: Dead letters read at once: those of all tenants are in one set.
 _DEAD_AT_ONCE = 500
 
@@ -212,7 +209,7 @@ class Ledger:
         self.audit = AuditList(client)
         #: Webhooks that are to be sent.
         self.deliveries = DeliveryList(client)
-        self._insist = client.register_script(_INSIST)
+        self._insist = client.register_script(scripts.INSIST)
         self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
 

@@ -40,6 +40,9 @@ _ONLY_IF_WRITABLE = "#!lua"
 #: Refused at its first write: a repeated `create` finds its job even then.
 _READS_FIRST = ""
 
+#: One command that is carried out even above `maxmemory`: small, and work hangs on it. KEYS: its key; ARGV: itself.
+INSIST = f"{_ALWAYS}\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
+
 
 def build(name: str, settings: Settings) -> str:
     """The complete text of script `name`, with this service's settings in it."""
