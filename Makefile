@@ -57,10 +57,11 @@ evaluate: $(VENV)/.test ## Judge a bundle: MODEL=bundle-folder DATA=folder [OUT=
 dead-letters: $(VENV)/.embedded ## Jobs that were given up, newest first (of the cluster that `make run` started)
 	@$(BIN)/python -m embedded dead-letters
 
-# With extras kept: without them pip in hash mode looks for another version of `google-api-core[grpc]`.
+# The locks name everything there is to install, so pip looks for nothing itself (--no-deps): left to resolve, it goes
+# for the newest of whatever is asked for with extras here and without them there, which no hash allows.
 lock: ## Pin requirements/*.in to requirements/*.txt with hashes (needs uv)
 	cd requirements && for name in test $(filter-out test,$(LOCKS)); do \
-	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-strip-extras --python-version 3.11 \
+	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	    $$([ $$name = test ] || echo -c test.txt) $$name.in -o $$name.txt || exit 1; done
 
 clean: ## Remove the virtual environment and all local data
@@ -73,10 +74,10 @@ $(VENV)/bin/python:
 # One environment: the test set holds everything the embedded set holds, at the same versions.
 $(VENV)/.embedded: requirements/embedded.txt | $(VENV)/bin/python
 	@echo "installing the locked dependencies (once, about a minute)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r $<
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
 	@echo "installing the locked dependencies with those of the tests (once, a few minutes)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes -r $<
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes -r $<
 	@touch $@ $(VENV)/.embedded
