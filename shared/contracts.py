@@ -19,6 +19,15 @@ DISCLAIMER = "Decision support for research and quality work. Not a diagnosis, a
 Probability = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0)]
 Metadata = dict[str, str | int | float | bool | None]
+MediaType = Literal["image/png", "image/jpeg", "application/dicom"]
+#: DICOM PS3.5, 9.1; what a device in the field writes may have leading zeros in a part.
+Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
+#: DICOM VR CS (PS3.5, 6.2).
+CodeString = Annotated[str, Field(pattern=r"^[A-Z0-9_][A-Z0-9_ ]{0,15}$")]
+#: Counted from 1, as DICOM does.
+FrameNumber = Annotated[int, Field(ge=1)]
+#: Which frames to read: the one in the middle, every one, or that of a number.
+FrameWish = Literal["middle", "all"] | FrameNumber
 
 
 class Message(BaseModel):
@@ -83,6 +92,8 @@ class UnavailableReason(StrEnum):
     MODEL_NOT_INSTALLED = "model_not_installed"
     #: The image could not be prepared for sending.
     IMAGE_UNREADABLE = "image_unreadable"
+    #: Writing may be part of the picture, and it may name a patient; nothing was sent.
+    BURNED_IN_TEXT = "burned_in_text"
 
 
 class SkippedReason(StrEnum):
@@ -90,6 +101,10 @@ class SkippedReason(StrEnum):
 
     #: No Gemini key configured.
     NOT_CONFIGURED = "not_configured"
+    #: The caller says that writing is part of the picture.
+    BURNED_IN_TEXT = "burned_in_text"
+    #: All frames are to be read: there is no one picture to ask about.
+    ALL_FRAMES = "all_frames"
 
 
 class ModelRef(Message):
@@ -108,6 +123,17 @@ class Box(Message):
     top: Annotated[int, Field(ge=0)]
     width: Annotated[int, Field(gt=0)]
     height: Annotated[int, Field(gt=0)]
+
+
+class FrameReading(Message):
+    """What the ML model says about one of the frames that it was asked to read all of."""
+
+    #: From 1, as DICOM counts.
+    frame: FrameNumber
+    label: Label
+    p_positive: Probability
+    ood_score: Annotated[float, Field(ge=0)]
+    abstain_reason: AbstainReason | None = None
 
 
 class MlReading(Message):
@@ -136,6 +162,10 @@ class MlReading(Message):
     views: Annotated[int, Field(ge=1)] = 1
     #: What was done to the pixels beyond the plain path, for example `16-bit rescaled to 8`.
     image_notes: tuple[str, ...] = ()
+    #: Which frame of several all of this is about; None where the image has only one.
+    frame: FrameNumber | None = None
+    #: Every frame, where all were to be read; the reading is that of `frame` (docs/dicom.md says how it is chosen).
+    frames: tuple[FrameReading, ...] = ()
     #: `fetch`, `decode`, `infer`, `preview`, `total`.
     timings_ms: dict[str, Milliseconds]
 
@@ -328,14 +358,38 @@ class FusedResult(Message):
     disclaimer: str = DISCLAIMER
 
 
+class DicomSource(Message):
+    """Where a DICOM upload belongs, in the words of its header: identifiers, and nothing of the patient's own.
+
+    All that it says besides is in `Blob.DICOM_HEADER`.
+    """
+
+    study_instance_uid: Uid
+    series_instance_uid: Uid
+    sop_instance_uid: Uid
+    sop_class_uid: Uid
+    transfer_syntax_uid: Uid
+    #: None where it has none, or none of printable ASCII.
+    accession_number: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    #: Modality (0008,0060), such as `MR`.
+    modality: CodeString
+    #: Body Part Examined (0018,0015), where it says so.
+    body_part: CodeString | None = None
+    number_of_frames: FrameNumber = 1
+    #: Which of them the caller wants read.
+    frame: FrameWish = "middle"
+
+
 class ImageFacts(Message):
     """The upload as received."""
 
-    media_type: Literal["image/png", "image/jpeg"]
+    media_type: MediaType
     sha256: str
     size_bytes: int
     width: int
     height: int
+    #: Of `application/dicom` and of nothing else.
+    dicom: DicomSource | None = None
 
 
 class JobError(Message):

@@ -123,6 +123,9 @@ class Blob(StrEnum):
     IMAGE = "image"
     #: The pixels the ML worker decoded, re-encoded, at most 512 px a side: what pictures are drawn over.
     PREVIEW = "preview.jpg"
+    #: Header of a DICOM upload in the DICOM JSON model (PS3.18, F.2), with the patient in it: without pixels, private
+    #: attributes and long binary values. The ML worker's decoding process makes it.
+    DICOM_HEADER = "header"
     #: SHA-256 of the id that the caller chose: leads from the job's folder to `client_id_path`.
     CLIENT = "client"
     #: The finished job as one JSON object: the result that outlives Redis.

@@ -22,6 +22,7 @@ from shared.contracts import (
     Risk,
     RiskBand,
     SkippedReading,
+    SkippedReason,
     UnavailableReading,
     UnavailableReason,
     Voice,
@@ -37,6 +38,15 @@ _WHY: dict[str, str] = {
     UnavailableReason.CIRCUIT_OPEN: "Gemini has been failing and is not asked for now",
     UnavailableReason.DAILY_BUDGET_SPENT: "the budget of Gemini requests for the day is spent",
     UnavailableReason.KEY_REJECTED: "Gemini refused the key",
+    UnavailableReason.BURNED_IN_TEXT: "writing may be part of the picture, so that it stays in the house",
+    SkippedReason.ALL_FRAMES: "all frames were read, and there is no one picture to ask about",
+}
+
+#: What a result says of a second reading that was not asked for.
+_SKIPPED: dict[SkippedReason, str] = {
+    SkippedReason.NOT_CONFIGURED: "No second reader is configured.",
+    SkippedReason.BURNED_IN_TEXT: "Writing is part of the picture, so that it stays in the house.",
+    SkippedReason.ALL_FRAMES: "All frames were read, and there is no one picture to ask about.",
 }
 
 
@@ -150,7 +160,7 @@ def _fallback(gemini: GeminiOutcome) -> Fallback | None:
     if isinstance(gemini, GeminiReading):
         return None
     if isinstance(gemini, SkippedReading):
-        return Fallback(reason=gemini.reason, detail="No second reader is configured.")
+        return Fallback(reason=gemini.reason, detail=_SKIPPED[gemini.reason])
     return Fallback(reason=gemini.reason, detail=gemini.detail)
 
 

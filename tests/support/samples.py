@@ -6,6 +6,7 @@ from typing import Any
 from shared.contracts import (
     Agreement,
     Box,
+    DicomSource,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -46,6 +47,21 @@ def image_facts(**changed: Any) -> ImageFacts:
     """Of a small PNG."""
     usual = {"media_type": "image/png", "sha256": SHA256, "size_bytes": 1234, "width": 64, "height": 48}
     return ImageFacts(**{**usual, **changed})
+
+
+def dicom_source(**changed: Any) -> DicomSource:
+    """Of one MR image."""
+    usual = {
+        "study_instance_uid": "2.25.101",
+        "series_instance_uid": "2.25.102",
+        "sop_instance_uid": "2.25.103",
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.4",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "accession_number": "A-17",
+        "modality": "MR",
+        "body_part": "BRAIN",
+    }
+    return DicomSource(**{**usual, **changed})
 
 
 def new_job(**changed: Any) -> NewJob:

@@ -14,6 +14,8 @@ from shared.contracts import (
     PolicyName,
     ReviewReason,
     RiskBand,
+    SkippedReading,
+    SkippedReason,
     UnavailableReading,
     UnavailableReason,
 )
@@ -155,3 +157,11 @@ def test_why_there_is_no_second_reading_is_said_in_words(reason: UnavailableReas
     assert f"There is no second reading ({words})." in fused.explanation
     assert fused.fallback is not None
     assert fused.fallback.reason is reason
+
+
+@pytest.mark.parametrize("reason", list(SkippedReason))
+def test_why_a_second_reading_was_not_asked_for_is_said_in_words(reason: SkippedReason) -> None:
+    fused = fuse(ml(0.9), SkippedReading(reason=reason), WEIGHTED)
+    assert "There is no second reading" in fused.explanation
+    assert fused.fallback is not None
+    assert fused.fallback.detail.endswith(".")

@@ -36,6 +36,7 @@ def test_a_small_image_is_whole_after_its_head() -> None:
         "size_bytes": len(image),
         "width": 48,
         "height": 32,
+        "dicom": None,
     }
 
 

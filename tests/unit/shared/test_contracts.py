@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from shared.contracts import DISCLAIMER, FusedResult, GeminiReading, MlReading, Problem
+from shared.contracts import DISCLAIMER, DicomSource, FusedResult, GeminiReading, MlReading, Problem
 from tests.support.samples import (
     PROBLEM,
     RATE_LIMITED,
     SKIPPED,
+    dicom_source,
     fused_result,
     gemini_reading,
     image_facts,
@@ -25,6 +26,8 @@ EXAMPLES: list[BaseModel] = [
     gemini_reading(label=None),
     fused_result(),
     image_facts(),
+    image_facts(media_type="application/dicom", dicom=dicom_source(frame=3, number_of_frames=4)),
+    image_facts(media_type="application/dicom", dicom=dicom_source(frame="all")),
     RATE_LIMITED,
     SKIPPED,
     PROBLEM,
@@ -85,6 +88,19 @@ def test_a_duration_is_finite_and_not_negative(make: Any, value: float) -> None:
 def test_a_reading_is_not_taken_for_a_missing_one(model: type[BaseModel]) -> None:
     with pytest.raises(ValidationError, match="state"):
         model.model_validate_json(RATE_LIMITED.model_dump_json())
+
+
+@pytest.mark.parametrize("field", ["study_instance_uid", "series_instance_uid", "sop_instance_uid"])
+@pytest.mark.parametrize("value", ["", "1.", ".1", "1..2", "1.2/3", "1" * 65, "1.2\n"])
+def test_a_uid_is_one(field: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=field):
+        dicom_source(**{field: value})
+
+
+@pytest.mark.parametrize("frame", [0, -1, "first", None])
+def test_a_frame_is_a_number_from_1_or_a_word(frame: Any) -> None:
+    with pytest.raises(ValidationError, match="frame"):
+        DicomSource.model_validate_json(json.dumps({**dicom_source().model_dump(), "frame": frame}))
 
 
 # --- what is promised -------------------------------------------------------------------------------------
