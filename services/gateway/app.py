@@ -18,9 +18,13 @@ from services.gateway import (
     routes_models,
 )
 from services.gateway.access_log import AccessLog
+from services.gateway.cors import Cors
 from services.gateway.headers import SecurityHeaders
+from services.gateway.links import Links
+from services.gateway.neighbours import OwnPagesOnly
 from services.gateway.refused_logins import record_now_and_then
 from services.gateway.resources import Resources
+from services.gateway.settings import GatewaySettings
 from shared.contracts import DISCLAIMER
 from shared.names import JobRef
 
@@ -44,9 +48,19 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(docs_page.router)
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(AccessLog)
-    app.add_middleware(SecurityHeaders, hsts_s=resources.settings.hsts_s)  # the outermost: on errors too
+    _guard(app, resources.settings)
     return app
+
+
+def _guard(app: FastAPI, settings: GatewaySettings) -> None:
+    # From the inside out: what stands outside is on errors and refusals too.
+    if settings.auth == "open":
+        app.add_middleware(OwnPagesOnly, origins=settings.origins)
+    app.add_middleware(AccessLog)
+    if settings.origins:
+        app.add_middleware(Cors, origins=settings.origins)
+    app.add_middleware(Links)
+    app.add_middleware(SecurityHeaders, hsts_s=settings.hsts_s)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The gateway's knobs, on top of the shared ones. No key lives here: the gateway never talks to Gemini."""
 
+import re
 from ipaddress import ip_network
 from typing import Literal
 
@@ -9,6 +10,9 @@ from shared.names import DEFAULT_TENANT, TENANT_PATTERN
 from shared.settings import Seconds, Settings
 
 _MIB = 1 << 20
+
+#: As browsers send it: lower case, nothing behind the port. `*` and `null` are nobody's.
+_ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class GatewaySettings(Settings):
@@ -114,6 +118,24 @@ class GatewaySettings(Settings):
         ),
     )
 
+    cors_origins: str = Field(
+        "",
+        description=(
+            "Origins whose pages may use the API from a browser, such as `https://ris.example.org`, with commas "
+            "between; empty: none but our own."
+        ),
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, given: str) -> str:
+        for origin in _split(given):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    "an origin is like https://ris.example.org or http://localhost:3000, no more"
+                )
+        return given
+
     @field_validator("trusted_proxies")
     @classmethod
     def _addresses(cls, given: str) -> str:
@@ -125,6 +147,11 @@ class GatewaySettings(Settings):
     def proxies(self) -> list[str]:
         """`trusted_proxies`, one by one."""
         return _split(self.trusted_proxies)
+
+    @property
+    def origins(self) -> list[str]:
+        """`cors_origins`, one by one."""
+        return _split(self.cors_origins)
 
 
 def _split(given: str) -> list[str]:

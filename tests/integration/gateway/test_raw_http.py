@@ -18,7 +18,7 @@ from tests.unit.gateway import images
 from tests.unit.gateway.forms import CONTENT_TYPE, image_form
 
 #: Hidden in a body or behind one: an answer to it (405) would mean that it was taken for a request.
-SMUGGLED = b"PUT /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+SMUGGLED = b"PUT /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 
 
@@ -54,13 +54,13 @@ def problem(answer: bytes) -> dict[str, object]:
 
 
 def get(*headers: bytes, path: bytes = b"/healthz", version: bytes = b"HTTP/1.1") -> bytes:
-    return b"\r\n".join((b"GET " + path + b" " + version, b"Host: x", *headers, b"", b""))
+    return b"\r\n".join((b"GET " + path + b" " + version, b"Host: localhost", *headers, b"", b""))
 
 
 def post(*headers: bytes, body: bytes = b"") -> bytes:
     lines = (
         b"POST /v1/jobs HTTP/1.1",
-        b"Host: x",
+        b"Host: localhost",
         b"Content-Type: " + CONTENT_TYPE.encode(),
         *headers,
         b"",
@@ -187,7 +187,7 @@ SOUND = st.sampled_from(
         post(b"Content-Length: 0"),
         post(b"Transfer-Encoding: chunked", body=b"5\r\nabcde\r\n0\r\n\r\n"),
         post(b"Content-Length: %d" % len(CUT_OFF), body=CUT_OFF),
-        b"POST /v1/jobs/" + ID + b"/cancel HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"POST /v1/jobs/" + ID + b"/cancel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
     ]
 )
 TOKENS = [

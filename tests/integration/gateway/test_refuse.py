@@ -134,7 +134,7 @@ def connect(house: House, *headers: str) -> socket.socket:
     """A connection on which a request has begun."""
     url = httpx.URL(house.url)
     connection = socket.create_connection((url.host, url.port or 0), timeout=5)
-    lines = ("POST /v1/jobs HTTP/1.1", "Host: x", f"Content-Type: {CONTENT_TYPE}", *headers, "", "")
+    lines = ("POST /v1/jobs HTTP/1.1", "Host: localhost", f"Content-Type: {CONTENT_TYPE}", *headers, "", "")
     connection.sendall("\r\n".join(lines).encode())
     return connection
 

@@ -220,7 +220,9 @@ def test_who_hangs_up_holds_nothing(patient: House, waiting: Waiting) -> None:
     ref = patient.accepted(images.png())
     url = httpx.URL(patient.url)
     with socket.create_connection((url.host, url.port or 80)) as caller:
-        caller.sendall(f"GET /v1/jobs/{ref.job_id}?wait={LONG_S} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        caller.sendall(
+            f"GET /v1/jobs/{ref.job_id}?wait={LONG_S} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
         wait_until(lambda: waiting.subscribers(ref), what="the gateway listens")
     wait_until(lambda: not waiting.subscribers(ref), what="the gateway stops listening")
     wait_until(lambda: "499" in patient.log(), what="it is in the access log")

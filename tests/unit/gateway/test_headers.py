@@ -102,3 +102,20 @@ def test_a_trusted_proxy_is_an_address(given: str) -> None:
 
 def test_trusted_proxies_are_split() -> None:
     assert settings(trusted_proxies="127.0.0.1, 10.0.0.0/8,").proxies == ["127.0.0.1", "10.0.0.0/8"]
+
+
+@pytest.mark.parametrize(
+    "given", ["*", "null", "ris.example.org", "https://ris.example.org/", "HTTPS://RIS.example", "file://"]
+)
+def test_an_origin_is_as_browsers_send_it(given: str) -> None:
+    with pytest.raises(ValueError, match="cors_origins"):
+        settings(cors_origins=given)
+
+
+def test_origins_are_split() -> None:
+    given = "https://ris.example.org, http://localhost:3000,http://[::1]:3000,"
+    assert settings(cors_origins=given).origins == [
+        "https://ris.example.org",
+        "http://localhost:3000",
+        "http://[::1]:3000",
+    ]
