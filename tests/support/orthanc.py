@@ -63,15 +63,11 @@ class Orthanc:
 
     def __enter__(self) -> Self:
         try:
-            for _ in range(_TRIES):
-                self._start()
-                if wait_until(lambda: self._answers() or self._is_dead(), timeout_s=60, what="Orthanc answers"):
-                    if not self._is_dead():
-                        return self
-            raise AssertionError(f"Orthanc does not start:\n{self.log()}")
+            self._start_somewhere()
         except BaseException:
             self._end()
             raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,6 +104,14 @@ class Orthanc:
         return self.http.get(path).raise_for_status().json()
 
     # --- the process --------------------------------------------------------------------------------------
+
+    def _start_somewhere(self) -> None:
+        for _ in range(_TRIES):
+            self._start()
+            wait_until(lambda: self._answers() or self._is_dead(), timeout_s=60, what="Orthanc answers")
+            if not self._is_dead():
+                return
+        raise AssertionError(f"Orthanc does not start:\n{self.log()}")
 
     def _start(self) -> None:
         self._stop()
