@@ -16,6 +16,7 @@ from services.gateway import (
     routes_health,
     routes_jobs,
     routes_models,
+    routes_results,
 )
 from services.gateway.access_log import AccessLog
 from services.gateway.cors import Cors
@@ -42,6 +43,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     app.include_router(routes_jobs.router)
     app.include_router(routes_dead_letters.router)
+    app.include_router(routes_results.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)
     app.include_router(routes_health.router)
