@@ -252,6 +252,11 @@ class Risk(Message):
 
     score: Annotated[int, Field(ge=0, le=100)]
     band: RiskBand
+    #: Scores at which the bands begin, as the house had set them.
+    moderate_from: Annotated[int, Field(ge=0, le=100)] = 30
+    high_from: Annotated[int, Field(ge=0, le=100)] = 70
+    #: P(positive) at which the fused reading turns Positive; None in results from before it was told.
+    threshold: Probability | None = None
 
 
 class ReviewReason(StrEnum):

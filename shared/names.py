@@ -132,12 +132,6 @@ class Blob(StrEnum):
     RECORD = "json"
     #: The log of the webhook's delivery, once that has ended.
     DELIVERY = "delivery"
-    #: What a job over a DICOM image adds to its study (`shared/dicom_results.py`), with the patient in it.
-    DICOM_SR = "sr.dcm"
-    DICOM_OVERLAY = "overlay.dcm"
-    DICOM_MAP = "map.dcm"
-    #: The log of the results' way to the PACS, once that has ended.
-    EXPORT = "export"
 
 
 #: Beside the tenants' folders: the identity of the ledger that this blob store was filled under.

@@ -122,9 +122,6 @@ def result(
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the heatmap there, as PNG.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the heatmap.")] = False,
-    fhir: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it there, as a FHIR R4 bundle.")
-    ] = None,
     timeout: Timeout = PATIENT,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
@@ -137,9 +134,6 @@ def result(
             console.out("\n".join(words.report(job, console.width())))
         if (save or open_) and isinstance(job.readings.ml, contracts.MlReading):
             _heatmap(client.heatmap(job.id), save, show=open_)
-        if fhir and job.result:
-            fhir.write_bytes(client.fhir(job.id))
-            console.say(f"FHIR: {fhir}")
     raise typer.Exit(exits.of_job(job))
 
 

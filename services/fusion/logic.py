@@ -153,7 +153,13 @@ def _risk(p: float, threshold: float, policy: FusionPolicy) -> Risk:
         band = RiskBand.MODERATE
     else:
         band = RiskBand.LOW
-    return Risk(score=score, band=band)
+    return Risk(
+        score=score,
+        band=band,
+        moderate_from=policy.moderate_from,
+        high_from=policy.high_from,
+        threshold=threshold,
+    )
 
 
 def _fallback(gemini: GeminiOutcome) -> Fallback | None:

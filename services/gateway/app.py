@@ -16,7 +16,7 @@ from services.gateway import (
     routes_health,
     routes_jobs,
     routes_models,
-    routes_results,
+    routes_page,
 )
 from services.gateway.access_log import AccessLog
 from services.gateway.cors import Cors
@@ -43,11 +43,11 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     app.include_router(routes_jobs.router)
     app.include_router(routes_dead_letters.router)
-    app.include_router(routes_results.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)
     app.include_router(routes_health.router)
     app.include_router(docs_page.router)
+    app.include_router(routes_page.router)
     problems.install(app)
     openapi.install(app)
     _guard(app, resources.settings)

@@ -65,6 +65,7 @@ LastEventId = Annotated[
 _REPEATED: dict[int | str, dict[str, Any]] = {
     200: {"model": JobView, "description": "The job was there before: the submission is a repeated one"}
 }
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The preview"}}
 _PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The overlay"}}
 
 
@@ -166,6 +167,21 @@ async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     return Response(picture, media_type="image/png", headers=headers)
 
 
+@router.get("/{job_id}/preview.jpg", response_class=Response, responses=_JPEG | _UNCHANGED)
+async def preview(request: Request, who: Reader, job_id: str) -> Response:
+    """The image as the ML worker decoded it, at most 512 px a side, without a byte of its header."""
+    held, ref = await _job(request, who, job_id)
+    job = await held.run(lookup.find, held, ref)
+    headers = {"ETag": f'"{job.id}.preview"', "Cache-Control": "no-store"}
+    if not isinstance(job.readings.ml, MlReading):
+        raise _no_preview()
+    if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    picture = await held.run(_preview, held, ref)
+    await note(held, AuditAction.PREVIEW, who, ref)
+    return Response(picture, media_type="image/jpeg", headers=headers)
+
+
 @router.post("/{job_id}/cancel", response_model=JobView)
 async def cancel(request: Request, who: Submitter, job_id: str) -> Response:
     """Call the job off. Harmless to repeat; refused where the job has ended otherwise."""
@@ -238,6 +254,17 @@ def _draw(held: Resources, ref: JobRef, reading: MlReading) -> bytes:
     except BlobMissingError as error:
         raise _no_heatmap() from error
     return draw(preview, reading.cam)
+
+
+def _preview(held: Resources, ref: JobRef) -> bytes:
+    try:
+        return held.blobs.get(blob_path(ref, Blob.PREVIEW))
+    except BlobMissingError as error:
+        raise _no_preview() from error
+
+
+def _no_preview() -> NotFoundError:
+    return NotFoundError("There is no preview: the ML reading is not there (yet).", code="no_preview")
 
 
 def _no_heatmap() -> NotFoundError:

@@ -16,8 +16,8 @@ class AuditAction(StrEnum):
     READ = "read"
     #: A heatmap was handed out: pixels of the image with the reading over them.
     HEATMAP = "exported_heatmap"
-    #: A result was handed out for another system to keep: as FHIR or as DICOM.
-    EXPORTED = "exported"
+    #: Pixels of the image were handed out, as the preview.
+    PREVIEW = "exported_preview"
     #: A job was called off.
     CANCELLED = "cancelled"
     #: A job was made over the image of one that had come to nothing; `about` is that one.

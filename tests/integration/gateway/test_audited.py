@@ -83,6 +83,18 @@ def test_a_heatmap_is_recorded_where_it_is_handed_out(house: House) -> None:
     assert actions(house) == ["submitted", "exported_heatmap"]
 
 
+def test_a_preview_is_recorded_where_it_is_handed_out(house: House) -> None:
+    ref = house.accepted(images.png())
+    complete(house, ref)
+    assert house.http.get(url(ref, "/preview.jpg")).json()["code"] == "no_preview"
+    stored = images.encode(images.picture(), "JPEG")
+    house.blobs.put(blob_path(ref, Blob.PREVIEW), stored)
+    answer = house.http.get(url(ref, "/preview.jpg"))
+    assert (answer.content, answer.headers["content-type"]) == (stored, "image/jpeg")
+    house.http.get(url(ref, "/preview.jpg"), headers={"if-none-match": answer.headers["etag"]})
+    assert actions(house) == ["submitted", "exported_preview"]
+
+
 def test_a_job_is_called_off_once(house: House) -> None:
     ref = house.accepted(images.png())
     for _ in range(2):
@@ -111,7 +123,12 @@ def test_what_is_refused_is_not_recorded_as_done(guarded: Guarded) -> None:
     theirs, mine = guarded.key("theirs"), guarded.key("mine")
     ref = guarded.submit(theirs)
     complete(guarded.house, ref)
-    for method, suffix in (("GET", ""), ("GET", "/heatmap.png"), ("POST", "/cancel")):
+    for method, suffix in (
+        ("GET", ""),
+        ("GET", "/heatmap.png"),
+        ("GET", "/preview.jpg"),
+        ("POST", "/cancel"),
+    ):
         assert guarded.ask(method, url(ref, suffix), mine).status_code == 404
         assert guarded.ask(method, url(ref, suffix), guarded.key(scopes=("admin",))).status_code == 403
     assert actions(guarded.house) == ["submitted"]

@@ -31,6 +31,7 @@ def assert_gone(house: House, ref: JobRef) -> None:
     for method, suffix in (
         ("GET", ""),
         ("GET", "/heatmap.png"),
+        ("GET", "/preview.jpg"),
         ("POST", "/cancel"),
         ("DELETE", ""),
         ("POST", "/retry"),

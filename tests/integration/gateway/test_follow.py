@@ -127,7 +127,9 @@ def test_a_finished_job_cannot_be_cancelled(house: House) -> None:
     assert house.job(ref)["state"] == "completed"
 
 
-@pytest.mark.parametrize(("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("POST", "/cancel")])
+@pytest.mark.parametrize(
+    ("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("GET", "/preview.jpg"), ("POST", "/cancel")]
+)
 @pytest.mark.parametrize(
     ("job_id", "code"),
     [

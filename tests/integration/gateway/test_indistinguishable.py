@@ -116,6 +116,7 @@ def targets(inside: Inside, ledger: Ledger) -> dict[str, str]:
     [
         ("GET", ""),
         ("GET", "/heatmap.png"),
+        ("GET", "/preview.jpg"),
         ("GET", "/events"),
         ("GET", "/deliveries"),
         ("POST", "/cancel"),
