@@ -693,3 +693,88 @@ class Readiness(ReadyStatus):
     workers: dict[Stage, int] | None
     #: Whether Gemini is asked, or left alone after failures; None where it is switched off or the ledger is away.
     gemini_circuit: Circuit | None = None
+
+
+class QueueView(Message):
+    """The open work of one stage and priority."""
+
+    stage: Stage
+    priority: Priority
+    #: Jobs that wait for a worker of this stage.
+    waiting: Annotated[int, Field(ge=0)]
+    #: Jobs that a worker holds under a lease.
+    claimed: Annotated[int, Field(ge=0)]
+    #: How long the first in line waits for this stage; None where nobody does.
+    oldest_waiting_s: Annotated[float, Field(ge=0)] | None
+    #: How long the longest held one is held; None where none is.
+    oldest_claimed_s: Annotated[float, Field(ge=0)] | None
+
+
+class WorkersView(Message):
+    """The workers of one stage that were heard of lately."""
+
+    nodes: Annotated[int, Field(ge=0)]
+    #: How many jobs all of them read at once.
+    slots: Annotated[int, Field(ge=0)]
+
+
+class MemoryView(Message):
+    """The memory of the ledger's server."""
+
+    used_bytes: Annotated[int, Field(ge=0)]
+    #: None: the server has no limit.
+    limit_bytes: int | None
+
+
+class BlobsView(Message):
+    """The blob store."""
+
+    state: Literal["ok", "away"]
+    #: None where there is no such limit (S3), or it is away.
+    free_bytes: int | None
+
+
+class OfferedModel(Message):
+    """A model that ML workers offered within the last day."""
+
+    id: str
+    is_default: bool
+
+
+class ClusterView(Message):
+    """The whole house at one moment, for its operators. Counts are since the ledger was made."""
+
+    at: datetime
+    #: Every stage and priority.
+    queues: tuple[QueueView, ...]
+    workers: dict[Stage, WorkersView]
+    #: Messages in the broker, by stage: hints, of which a job may have several or none; None while it is away.
+    messages: dict[Stage, int] | None
+    reaper_alive: bool
+    #: Jobs that are not over.
+    live_jobs: Annotated[int, Field(ge=0)]
+    #: Jobs that ended within the last minute.
+    ended_last_minute: Annotated[int, Field(ge=0)]
+    #: Jobs by how they ended.
+    ended: dict[JobState, int]
+    #: Results that rest on the ML reading alone, by reason.
+    fallbacks: dict[str, int]
+    #: Stages taken from a worker that died or hung.
+    rescued: dict[Stage, int]
+    #: Messages published again because they were lost.
+    republished: dict[Stage, int]
+    #: Readings and results that came too late to matter.
+    late: dict[Stage, int]
+    #: Stages given back without blame, while the blob store was away.
+    put_off: dict[Stage, int]
+    #: Jobs that were given up, and those of them that nobody has taken care of.
+    dead_lettered: Annotated[int, Field(ge=0)]
+    dead_letters: Annotated[int, Field(ge=0)]
+    #: Jobs that went with a lost ledger.
+    lost: Annotated[int, Field(ge=0)]
+    webhooks_waiting: Annotated[int, Field(ge=0)]
+    #: Whether Gemini is asked, or left alone after failures and for how long.
+    gemini_circuit: Circuit
+    ledger_memory: MemoryView
+    blobs: BlobsView
+    models: tuple[OfferedModel, ...]

@@ -153,6 +153,13 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+#: Field of the hash of models that is none: the one that a job without a wish is read with.
+DEFAULT_MODEL = "default"
+
+#: Field of the hash of live jobs that is no tenant: all of the house.
+LIVE_IN_HOUSE = "*"
+
+
 class Key:
     """Redis keys of the ledger, and of what is counted beside it."""
 
@@ -186,8 +193,11 @@ class Key:
 
     #: Hash tenant -> live jobs, those not in a terminal state; field `*`: of the whole house. No field is 0.
     LIVE = "mediscan:live"
-    #: Hash of how many jobs ended in this window of time and in the one before; gone when none did.
+    #: Hash window of time -> how many jobs ended in it, for the last minute; gone when none did.
     DRAIN = "mediscan:drain"
+
+    #: Begins the names of `work`, for scripts that know stage and priority.
+    WORK = "mediscan:work:"
 
     #: Sorted set of job refs by the time their webhook is to be sent next (Unix seconds).
     DELIVERIES = "mediscan:deliveries"
@@ -231,6 +241,11 @@ class Key:
         return f"mediscan:spent:{name}"
 
     @staticmethod
+    def work(stage: Stage, priority: Priority) -> str:
+        """Sorted set of jobs with open work: by the time it waits since, or less than 0: by that it is held since."""
+        return f"{Key.WORK}{stage}:{priority}"
+
+    @staticmethod
     def workers(stage: Stage) -> str:
-        """Sorted set of worker nodes by their last heartbeat (Unix seconds)."""
+        """Sorted set of worker nodes, each with its slots behind a blank, by their last heartbeat (Unix seconds)."""
         return f"mediscan:workers:{stage}"

@@ -100,11 +100,20 @@ def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
 
 def depth(app: Celery, stage: Stage) -> int:
     """Messages waiting in a stage's queue, also 0 before its first; BrokerUnavailableError without a broker."""
+    return _depths(app, stage)[stage]
+
+
+def depths(app: Celery) -> dict[Stage, int]:
+    """The same of all queues, over one connection."""
+    return _depths(app, *Stage)
+
+
+def _depths(app: Celery, *stages: Stage) -> dict[Stage, int]:
     with _converted(app), app.connection_for_read() as connection:
         connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
         # Declared as the workers do and not passively: on Redis an empty queue does not exist.
-        declared = app.amqp.queues[stage].bind(connection.default_channel).queue_declare()
-        return int(declared.message_count)
+        queues = {stage: app.amqp.queues[stage].bind(connection.default_channel) for stage in stages}
+        return {stage: int(found.queue_declare().message_count) for stage, found in queues.items()}
 
 
 def check(app: Celery) -> None:

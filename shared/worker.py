@@ -119,7 +119,7 @@ def run(
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
     check(app)
-    _beat_from(app, stage, ledger, announce)
+    _beat_from(app, stage, ledger, announce, concurrency)
     _give_back_when_child_dies(ledger, stage)
     node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
     options = ["-Q", stage, "-P", pool, "-c", str(concurrency), "-n", node, "-l", settings.log_level]
@@ -150,10 +150,12 @@ def exit_on_setup_error(main: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def _beat_from(app: Celery, stage: Stage, ledger: Ledger, announce: Callable[[Ledger], None]) -> None:
+def _beat_from(
+    app: Celery, stage: Stage, ledger: Ledger, announce: Callable[[Ledger], None], slots: int
+) -> None:
     def beat(node: str) -> None:
         try:
-            ledger.heartbeat(stage, node)
+            ledger.heartbeat(stage, node, slots)
             announce(ledger)
         except LedgerUnavailableError:
             log.warning("no heartbeat: the ledger is away")

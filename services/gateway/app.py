@@ -11,6 +11,7 @@ from services.gateway import (
     docs_page,
     openapi,
     problems,
+    routes_cluster,
     routes_dead_letters,
     routes_deliveries,
     routes_health,
@@ -45,6 +46,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(routes_dead_letters.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)
+    app.include_router(routes_cluster.router)
     app.include_router(routes_health.router)
     app.include_router(docs_page.router)
     app.include_router(routes_page.router)

@@ -1,4 +1,4 @@
-"""What strangers may ask for at will, found out at most once a second for all of them."""
+"""What is costly and may be asked for at will, found out at most once a second for all of them."""
 
 import asyncio
 import time

@@ -18,7 +18,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.upload_slots import UploadSlots
 from services.gateway.wait_slots import WaitSlots
 from shared.blob_store import BlobStore
-from shared.contracts import Readiness
+from shared.contracts import ClusterView, Readiness
 from shared.ledger import Ledger
 from shared.queue import make_celery
 
@@ -66,6 +66,8 @@ class Resources:
     refused: Counter = field(default_factory=Counter)
     #: What strangers are told of the house.
     readiness: Recent[Readiness] = field(default_factory=Recent)
+    #: What operators are shown of the house.
+    cluster: Recent[ClusterView] = field(default_factory=Recent)
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""

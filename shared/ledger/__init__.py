@@ -6,6 +6,7 @@
 from shared.ledger.admission import Admission, Limits
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.delivery_list import HeldDelivery, Webhook
+from shared.ledger.house import House, Lane
 from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
@@ -16,8 +17,10 @@ __all__ = [
     "AliasKind",
     "Claim",
     "HeldDelivery",
+    "House",
     "JobRecord",
     "Known",
+    "Lane",
     "Ledger",
     "Limits",
     "NewJob",

@@ -37,9 +37,10 @@ from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
 from shared.ledger.delivery_list import DeliveryList, Webhook
+from shared.ledger.house import MODELS_KEPT_S, House, look
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
-from shared.names import JobRef, Key, Priority, Stage
+from shared.names import DEFAULT_MODEL, LIVE_IN_HOUSE, JobRef, Key, Priority, Stage
 from shared.redis_errors import AWAY, converted
 from shared.settings import Settings
 
@@ -60,10 +61,6 @@ _SCRIPTS = (
 
 #: Longer than any worker may hold a job: what one writes after the job was erased is there by then.
 _ERASE_AGAIN_S = 600
-
-#: The field of the hash of models that is none.
-_DEFAULT = "default"
-_MODELS_KEPT_S = 86_400
 
 #: Dead letters read at once: those of all tenants are in one set.
 _DEAD_AT_ONCE = 500
@@ -317,7 +314,8 @@ class Ledger:
 
     def complete(self, claim: Claim, result: FusedResult) -> JobRecord | None:
         """Store the result and end the job. None where it was already over: the result is then dropped."""
-        stored = self._run("complete", claim.job.ref, claim.token, result.model_dump_json())
+        why_alone = result.fallback.reason if result.fallback else ""
+        stored = self._run("complete", claim.job.ref, claim.token, result.model_dump_json(), why_alone)
         return parse(claim.job.ref, _fields(stored)) if stored else None
 
     def cancel(self, ref: JobRef, *, audit: str = "") -> JobRecord | None:
@@ -406,11 +404,17 @@ class Ledger:
 
     # --- operators ----------------------------------------------------------------------------------------
 
-    def heartbeat(self, stage: Stage, node: str) -> None:
-        """Note that a worker node is alive and consuming its stage's queue."""
+    def house(self) -> House:
+        """How much waits, who works, what ended: all of it as of now."""
+        with converted():
+            return look(self._redis, heartbeat_ttl_s=self._settings.heartbeat_ttl_s)
+
+    def heartbeat(self, stage: Stage, node: str, slots: int | None = None) -> None:
+        """Note that a worker node is alive and consuming its stage's queue, and how many jobs it reads at once."""
+        member = node if slots is None else f"{node} {slots}"
         with converted():
             seconds, _ = self._redis.time()
-            self._insist(keys=[Key.workers(stage)], args=["ZADD", seconds, node])
+            self._insist(keys=[Key.workers(stage)], args=["ZADD", seconds, member])
             self._redis.zremrangebyscore(Key.workers(stage), "-inf", seconds - 3600)
 
     def nodes(self, stage: Stage) -> list[str]:
@@ -418,7 +422,8 @@ class Ledger:
         with converted():
             seconds, _ = self._redis.time()
             since = seconds - self._settings.heartbeat_ttl_s
-            return cast(list[str], self._redis.zrangebyscore(Key.workers(stage), since, "+inf"))
+            found = cast(list[str], self._redis.zrangebyscore(Key.workers(stage), since, "+inf"))
+        return [member.partition(" ")[0] for member in found]
 
     def alive(self) -> dict[Stage, int]:
         """How many worker nodes of each stage were heard of within `heartbeat_ttl_s`."""
@@ -431,7 +436,7 @@ class Ledger:
         """Note which models this worker runs: `name/version` -> card as JSON, and which it prefers."""
         with converted():
             seconds, _ = self._redis.time()
-            for name, card in {_DEFAULT: default, **cards}.items():
+            for name, card in {DEFAULT_MODEL: default, **cards}.items():
                 self._insist(keys=[Key.MODELS], args=["HSET", name, card])
             for name in cards:
                 self._insist(keys=[Key.MODELS_SEEN], args=["ZADD", seconds, name])
@@ -441,10 +446,12 @@ class Ledger:
         with converted():
             seconds, _ = self._redis.time()
             seen = cast(
-                list[str], self._redis.zrangebyscore(Key.MODELS_SEEN, seconds - _MODELS_KEPT_S, "+inf")
+                list[str], self._redis.zrangebyscore(Key.MODELS_SEEN, seconds - MODELS_KEPT_S, "+inf")
             )
             stored = cast(Fields, self._redis.hgetall(Key.MODELS))
-        return OfferedModels({name: stored[name] for name in seen if name in stored}, stored.get(_DEFAULT))
+        return OfferedModels(
+            {name: stored[name] for name in seen if name in stored}, stored.get(DEFAULT_MODEL)
+        )
 
     def reaper_beat(self) -> None:
         """Note that a reaper is alive."""
@@ -478,7 +485,7 @@ class Ledger:
         """How many jobs each tenant has that are not over; tenants without any are not named."""
         with converted():
             counts = cast(Fields, self._redis.hgetall(Key.LIVE))
-        return {tenant: int(count) for tenant, count in counts.items() if tenant != "*"}
+        return {tenant: int(count) for tenant, count in counts.items() if tenant != LIVE_IN_HOUSE}
 
     def counters(self) -> dict[str, int]:
         """Rescues, late readings, fallbacks and the like since the ledger was made."""

@@ -2,11 +2,33 @@
 
 import threading
 import time
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 import redis
 
 _SAMPLE_S = 1.0
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """The server's memory, in bytes."""
+
+    #: As the server itself counts when it decides to refuse.
+    used: int
+    #: None: no limit.
+    limit: int | None
+
+    @classmethod
+    def parse(cls, memory: Mapping[str, Any]) -> Self:
+        """Read what `INFO memory` says."""
+        return cls(memory["used_memory"] - memory["mem_not_counted_for_evict"], memory["maxmemory"] or None)
+
+    @property
+    def part(self) -> float:
+        """0 for an empty server or one without a limit, 1 at the limit, more while accepted work goes over it."""
+        return self.used / self.limit if self.limit else 0.0
 
 
 class MemoryGauge:
@@ -19,16 +41,9 @@ class MemoryGauge:
         self._next_sample = 0.0
 
     def used(self) -> float:
-        """0 for an empty server or one without a limit, 1 at the limit, more while accepted work goes over it."""
+        """As `MemoryUse.part`, of the last second."""
         with self._lock:
             if time.monotonic() >= self._next_sample:
-                self._used = _part_used(self._redis.info("memory"))
+                self._used = MemoryUse.parse(self._redis.info("memory")).part
                 self._next_sample = time.monotonic() + _SAMPLE_S
             return self._used
-
-
-def _part_used(memory: dict[str, Any]) -> float:
-    limit = memory["maxmemory"]
-    # As the server itself counts when it decides to refuse.
-    used = memory["used_memory"] - memory["mem_not_counted_for_evict"]
-    return used / limit if limit else 0.0

@@ -15,6 +15,8 @@ from shared.token_bucket import LIBRARY
 
 #: Messages published this close together may be claimed in either order without one being lost.
 _REORDER_SLACK_S = 2.0
+#: Ended jobs are counted by windows of this length, and this many of them are kept: a minute and the one under way.
+DRAIN_WINDOW_S, DRAIN_WINDOWS = 10, 7
 #: A finished job not archived by then is archived by the reaper.
 _ARCHIVE_AFTER_S = 5.0
 
@@ -67,6 +69,8 @@ def _tables() -> str:
             f"local TERMINAL = {_lua_set(TERMINAL)}",
             f"local SETTLED = {_lua_set(SETTLED)}",
             f"local CHANGES = '{Key.CHANGES}'",
+            f"local WORK = '{Key.WORK}'",
+            f"local DRAIN = {{window_s = {DRAIN_WINDOW_S}, kept = {DRAIN_WINDOWS}}}",
         ),
     )
 

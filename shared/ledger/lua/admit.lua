@@ -11,10 +11,10 @@ if PER_MINUTE then
   allowed, left, wait, full = take_tokens(KEY_BUCKET, now_us, PER_MINUTE / 60, PER_MINUTE, verdict == '' and 1 or 0)
   if not allowed then verdict = 'rate_limited' end
 end
-local _, this, before = ended_lately()
-local passed = NOW % DRAIN_WINDOW_S / DRAIN_WINDOW_S
+local this, before = ended_lately()
+local passed = NOW % DRAIN.window_s / DRAIN.window_s
 local function text(number) return string.format('%.6f', number) end
 return {
-  verdict, live('*'), text((this + before * (1 - passed)) / DRAIN_WINDOW_S),
+  verdict, live('*'), text((this + before * (1 - passed)) / DRAIN.window_s),
   text(left), text(wait), text(full), spent_today(KEY_SPENT), text(seconds_of_day_left(now_us)),
 }

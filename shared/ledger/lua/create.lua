@@ -52,6 +52,7 @@ set('deadline_at', NOW + KNOB.job_deadline_s)
 set('ml.state', 'pending')
 mark_published('ml')
 set('gemini.state', ARGV[6])
+moved.ml, moved.gemini = true, ARGV[6] == 'pending' or nil
 if ARGV[6] == 'pending' then mark_published('gemini') else set('gemini.reading', ARGV[7]) end
 set('fusion.state', 'waiting')
 commit()

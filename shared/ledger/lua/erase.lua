@@ -12,6 +12,7 @@ local found = load_job()
 if found and not is_over() then
   count_live(-1)
   count_ended()
+  for _, stage in ipairs(STAGES) do redis.call('ZREM', WORK .. stage .. ':' .. J.priority, REF) end
 end
 for _, alias in ipairs(redis.call('HGETALL', KEY_ALIASES)) do
   if alias ~= '1' then free(alias) end

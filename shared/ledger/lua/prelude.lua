@@ -1,4 +1,4 @@
--- Shared by every script; scripts.py puts the generated tables JOB, STAGE, TERMINAL, SETTLED and KNOB, and CHANGES, before it.
+-- Shared by every script; scripts.py puts the generated tables JOB, STAGE, TERMINAL, SETTLED and KNOB, CHANGES and WORK before it.
 -- Time is this server's alone, so the clocks of gateways and workers do not matter.
 
 local KEY_JOB, KEY_DUE, KEY_DEAD, KEY_COUNTERS, KEY_WATERMARKS = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -13,6 +13,7 @@ local NOW = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 
 local J = {}        -- the job as it will be after this script
 local changes = {}  -- what to write, as HSET wants it
+local moved = {}    -- stages whose place among the open work may be another after this script
 
 local function load_job()
   local flat = redis.call('HGETALL', KEY_JOB)
@@ -41,21 +42,25 @@ local function count_live(change)
   end
 end
 
--- How many jobs ended in this window and in the one before it; what is older is forgotten.
-local DRAIN_WINDOW_S = 10
+-- How many jobs ended in each window of the last minute and a little more; what is older is forgotten.
+local window = math.floor(NOW / DRAIN.window_s)
+local function name_of(some_window) return string.format('%d', some_window) end
 
+-- In this window and in the one before it.
 local function ended_lately()
-  local stored = redis.call('HMGET', KEY_DRAIN, 'window', 'this', 'before')
-  local window = math.floor(NOW / DRAIN_WINDOW_S)
-  local passed = window - tonumber(stored[1] or '0')
-  if passed == 0 then return window, tonumber(stored[2]), tonumber(stored[3]) end
-  return window, 0, passed == 1 and tonumber(stored[2]) or 0
+  local stored = redis.call('HMGET', KEY_DRAIN, name_of(window), name_of(window - 1))
+  return tonumber(stored[1] or '0'), tonumber(stored[2] or '0')
 end
 
 local function count_ended()
-  local window, this, before = ended_lately()
-  redis.call('HSET', KEY_DRAIN, 'window', string.format('%d', window), 'this', this + 1, 'before', before)
-  redis.call('EXPIRE', KEY_DRAIN, 2 * DRAIN_WINDOW_S)
+  if redis.call('HINCRBY', KEY_DRAIN, name_of(window), 1) > 1 then return end
+  -- The first of its window. One from the future was counted before the clock was set back.
+  local kept = redis.call('HGETALL', KEY_DRAIN)
+  for i = 1, #kept, 2 do
+    local age = window - tonumber(kept[i])
+    if age < 0 or age >= DRAIN.kept then redis.call('HDEL', KEY_DRAIN, kept[i]) end
+  end
+  redis.call('EXPIRE', KEY_DRAIN, DRAIN.kept * DRAIN.window_s)
 end
 
 -- The two gates that every change of state passes; a refusal here is a bug in a script, and nothing is written.
@@ -68,6 +73,32 @@ local function step_stage(stage, to)
   local from = stage_state(stage)
   if not STAGE[from][to] then error('refused: ' .. stage .. ' ' .. from .. ' -> ' .. to) end
   set(stage .. '.state', to)
+  moved[stage] = true
+end
+
+-- Open work is in one sorted set a stage and priority: waiting since its score, or held since less that score.
+local function waits_since(stage)
+  if stage == 'fusion' then return math.max(number('ml.settled_at'), number('gemini.settled_at')) end
+  return number('created_at')
+end
+
+local function place(stage)
+  local key, state = WORK .. stage .. ':' .. J.priority, stage_state(stage)
+  if not is_over() and state == 'pending' then
+    redis.call('ZADD', key, string.format('%.6f', waits_since(stage)), REF)
+  elseif not is_over() and state == 'claimed' then
+    redis.call('ZADD', key, string.format('%.6f', -NOW), REF)
+  else
+    redis.call('ZREM', key, REF)
+  end
+end
+
+-- Whoever ends a job takes what is open of it off the lists.
+local function close_work()
+  for _, stage in ipairs(STAGES) do
+    local state = stage_state(stage)
+    if state == 'pending' or state == 'claimed' then moved[stage] = true end
+  end
 end
 
 -- A message for this stage is about to be in the queue.
@@ -107,8 +138,10 @@ end
 
 local function end_job(state, problem)
   step_job(state)
+  close_work()
   count_live(-1)
   count_ended()
+  count('ended:' .. state)
   set('ended_at', NOW)
   if problem then set('error', problem) end
   make_delivery_due()
@@ -119,10 +152,7 @@ local function unavailable(stage, reason, detail)
 end
 
 -- The job goes on without Gemini.
-local function fall_back(reason, detail)
-  unavailable('gemini', reason, detail)
-  count('fallback:' .. reason)
-end
+local function fall_back(reason, detail) unavailable('gemini', reason, detail) end
 
 -- Given up for good: the job fails and the operator finds it among the dead letters.
 local function dead_letter(stage, reason, detail)
@@ -150,6 +180,7 @@ end
 local function commit(due)
   set('version', string.format('%d', number('version') + 1))
   redis.call('HSET', KEY_JOB, unpack(changes))
+  for stage in pairs(moved) do place(stage) end
   redis.call('ZADD', KEY_DUE, due or next_due(), REF)
   redis.call('PUBLISH', CHANGES .. REF, J.version)
 end

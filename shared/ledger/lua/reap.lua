@@ -79,7 +79,6 @@ if is_over() then
   return {J.priority, 'archive'}
 end
 if NOW >= number('deadline_at') then
-  count('expired')
   end_job('expired', cjson.encode({code = 'deadline_passed', detail = 'The job was not finished before its deadline.'}))
   commit()
   return {}

@@ -87,6 +87,7 @@ def test_jobs_run_and_nobody_is_refused_anything(cluster: SecuredCluster) -> Non
         assert job["result"]["fallback"] is None
         assert cluster.run(scan(), prior_job_id=job["id"])["state"] == "completed"
         assert cluster.http.get("/v1/models").json()["models"]
+        assert cluster.http.get("/v1/cluster").json()["messages"] is not None
         assert cluster.http.post(f"/v1/jobs/{cluster.submit(scan())['id']}/cancel").status_code in {200, 409}
         assert cluster.http.get("/readyz").json()["degraded"] == []
 

@@ -67,6 +67,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("POST", f"{job}/retry"): "submit",
         ("DELETE", "/v1/jobs/mine"): "submit",
         ("GET", "/v1/dead-letters"): "admin",
+        ("GET", "/v1/cluster"): "admin",
         ("GET", f"/v1/dead-letters/{ref.job_id}"): "admin",
         ("POST", f"/v1/dead-letters/{ref.job_id}/replay"): "admin",
     }
@@ -97,6 +98,7 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/dead-letters",
         "/v1/dead-letters/{job_id}",
         "/v1/dead-letters/{job_id}/replay",
+        "/v1/cluster",
     }
     for path, operations in paths.items():
         for operation in operations.values():

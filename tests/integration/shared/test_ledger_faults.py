@@ -53,6 +53,7 @@ READS: dict[str, Callable[[Ledger, Claim], object]] = {
     "archived": lambda ledger, claim: ledger.archived(claim.job.ref),
     "holds": lambda ledger, claim: ledger.holds([claim.job.ref]),
     "alive": lambda ledger, _: ledger.alive(),
+    "house": lambda ledger, _: ledger.house(),
     "counters": lambda ledger, _: ledger.counters(),
     "dead_letters": lambda ledger, _: ledger.dead_letters(),
 }

@@ -83,7 +83,7 @@ def test_the_rate_is_a_minutes_worth_at_once_and_then_one_by_one(admit: Callable
     assert [admission.left_this_minute for admission in found] == [2, 1, 0, 0]
     with pytest.raises(TooManyError) as refused:
         found[-1].check()
-    assert 0 < refused.value.retry_after_s <= 20
+    assert 0 < refused.value.retry_after_s <= 70
     assert admit(key_id="another", per_minute=3).verdict is Verdict.ADMITTED
 
 
@@ -132,7 +132,8 @@ def test_of_what_ended_in_the_window_before_a_part_still_counts(
     def ended(windows_ago: int) -> tuple[float, float, float]:
         began = jobs.now()
         window = int(began // 10)
-        jobs.redis.hset(Key.DRAIN, mapping={"window": window - windows_ago, "this": 1000, "before": 0})
+        jobs.redis.delete(Key.DRAIN)
+        jobs.redis.hset(Key.DRAIN, str(window - windows_ago), "1000")
         found = admit().drain_per_s
         # Not across a border between windows.
         return (began, found, jobs.now()) if jobs.now() // 10 == window else ended(windows_ago)
@@ -155,4 +156,4 @@ def test_a_tenth_of_the_backlog_is_waited_for_within_bounds(live: int, drain: fl
 def test_the_count_of_ended_jobs_expires(jobs: Jobs) -> None:
     jobs.ledger.cancel(jobs.create())
 
-    assert 0 < jobs.redis.ttl(Key.DRAIN) <= 20
+    assert 0 < jobs.redis.ttl(Key.DRAIN) <= 70

@@ -29,7 +29,7 @@ from shared.errors import HouseFullError, TooManyError
 from shared.job_state import JOB_TRANSITIONS, STAGE_TRANSITIONS, TERMINAL, JobState
 from shared.ledger import Alias, AliasKind, Claim, Known, Limits, Repeatable, Webhook
 from shared.ledger.admission import UNLIMITED
-from shared.names import JobRef, Key, Stage
+from shared.names import JobRef, Key, Priority, Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
 from tests.support.samples import (
     PROBLEM,
@@ -70,6 +70,11 @@ def reachable(table: Any, start: str) -> frozenset[str]:
         seen |= news
         todo += news
     return frozenset(seen)
+
+
+def scored(found: Any) -> list[tuple[str, float]]:
+    """As redis-py answers `withscores=True`, which its types do not say."""
+    return list(found)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -294,6 +299,26 @@ class LedgerMachine(RuleBasedStateMachine):
                 live[key.split(":")[2]] += 1
         assert self.jobs.ledger.live_jobs() == live
         assert int(self.jobs.redis.hget(Key.LIVE, "*") or 0) == live.total()
+
+    @invariant()
+    def open_work_is_listed_where_it_stands(self) -> None:
+        stored = {ref: self.jobs.stored(ref) for ref in self.last_seen}
+        open_work = {
+            (stage, job["priority"], str(ref), job[f"{stage}.state"])
+            for ref, job in stored.items()
+            if job and job["state"] not in TERMINAL
+            for stage in Stage
+            if job[f"{stage}.state"] in {"pending", "claimed"}
+        }
+        listed = {
+            (stage, priority, ref, "pending" if score > 0 else "claimed")
+            for stage in Stage
+            for priority in Priority
+            for ref, score in scored(
+                self.jobs.redis.zrange(Key.work(stage, priority), 0, -1, withscores=True)
+            )
+        }
+        assert listed == open_work
 
     @invariant()
     def what_was_asked_for_is_due_from_the_end_on(self) -> None:
