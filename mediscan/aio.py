@@ -107,6 +107,14 @@ class AsyncClient:
         """A new job over the image of one that failed, expired or was cancelled."""
         return AsyncJob(self, await self._fetch(calls.retry(job_id), contracts.JobView))
 
+    async def deliveries(self, job_id: str) -> tuple[contracts.Delivery, ...]:
+        """Every attempt to tell the job's webhook how it ended; empty where nobody is told, or not yet."""
+        return (await self._fetch(calls.deliveries(job_id), contracts.DeliveryPage)).items
+
+    async def redeliver(self, job_id: str) -> tuple[contracts.Delivery, ...]:
+        """Have the webhook sent once more. NotFoundError (`no_delivery`) where nobody is told, or not yet."""
+        return (await self._fetch(calls.redeliver(job_id), contracts.DeliveryPage)).items
+
     async def delete(self, job_id: str) -> None:
         """Erase the job with its image and result."""
         await self.send(calls.delete(job_id))
@@ -231,6 +239,14 @@ class AsyncJob:
     async def retry(self) -> "AsyncJob":
         """A new job over the same image."""
         return await self._client.retry(self.id)
+
+    async def deliveries(self) -> tuple[contracts.Delivery, ...]:
+        """Every attempt to tell its webhook how it ended."""
+        return await self._client.deliveries(self.id)
+
+    async def redeliver(self) -> tuple[contracts.Delivery, ...]:
+        """Have its webhook sent once more."""
+        return await self._client.redeliver(self.id)
 
     async def delete(self) -> None:
         """Erase it with its image and result."""

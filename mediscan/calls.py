@@ -136,6 +136,16 @@ def retry(job_id: str) -> Call:
     return Call("POST", _path("jobs", job_id, "retry"), repeat=Repeat.IF_UNDONE)
 
 
+def deliveries(job_id: str) -> Call:
+    """`GET /v1/jobs/{id}/deliveries`."""
+    return Call("GET", _path("jobs", job_id, "deliveries"))
+
+
+def redeliver(job_id: str) -> Call:
+    """`POST /v1/jobs/{id}/deliveries/redeliver`: receivers drop what they have seen, so harmless to repeat."""
+    return Call("POST", _path("jobs", job_id, "deliveries", "redeliver"))
+
+
 def delete(job_id: str) -> Call:
     """`DELETE /v1/jobs/{id}`."""
     return Call("DELETE", _path("jobs", job_id))

@@ -101,6 +101,14 @@ class Client:
         """A new job over the image of one that failed, expired or was cancelled."""
         return Job(self, self._fetch(calls.retry(job_id), contracts.JobView))
 
+    def deliveries(self, job_id: str) -> tuple[contracts.Delivery, ...]:
+        """Every attempt to tell the job's webhook how it ended; empty where nobody is told, or not yet."""
+        return (self._fetch(calls.deliveries(job_id), contracts.DeliveryPage)).items
+
+    def redeliver(self, job_id: str) -> tuple[contracts.Delivery, ...]:
+        """Have the webhook sent once more. NotFoundError (`no_delivery`) where nobody is told, or not yet."""
+        return (self._fetch(calls.redeliver(job_id), contracts.DeliveryPage)).items
+
     def delete(self, job_id: str) -> None:
         """Erase the job with its image and result."""
         self.send(calls.delete(job_id))
@@ -225,6 +233,14 @@ class Job:
     def retry(self) -> "Job":
         """A new job over the same image."""
         return self._client.retry(self.id)
+
+    def deliveries(self) -> tuple[contracts.Delivery, ...]:
+        """Every attempt to tell its webhook how it ended."""
+        return self._client.deliveries(self.id)
+
+    def redeliver(self) -> tuple[contracts.Delivery, ...]:
+        """Have its webhook sent once more."""
+        return self._client.redeliver(self.id)
 
     def delete(self) -> None:
         """Erase it with its image and result."""

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from mediscan import audit, keys, webhooks
-from mediscan.cli import batch, console, dead, doctor, exits, follow, jobs, models
+from mediscan.cli import batch, console, dead, deliveries, doctor, exits, follow, jobs, models
 from mediscan.cli.connect import Options
 from mediscan.version import __version__
 
@@ -67,6 +67,7 @@ jobs.add(app)
 follow.add(app)
 batch.add(app)
 models.add(app)
+deliveries.add(app)
 app.add_typer(dead.app, name="dead")
 doctor.add(app)
 app.add_typer(keys.app, name="keys")

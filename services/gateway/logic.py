@@ -9,6 +9,7 @@ from services.gateway.webhook_form import WEBHOOK_LIMITS, parse_webhook
 from shared.contracts import (
     Circuit,
     CircuitState,
+    DeliveryPage,
     ImageFacts,
     JobView,
     Metadata,
@@ -18,7 +19,7 @@ from shared.contracts import (
     SkippedReason,
     WaitingReading,
 )
-from shared.errors import BadUploadError, ConflictError
+from shared.errors import BadUploadError, ConflictError, NotFoundError
 from shared.job_state import TERMINAL, JobState, StageState
 from shared.ledger import Webhook
 from shared.names import Priority, Stage
@@ -31,6 +32,9 @@ _NAME_BYTES = 128
 
 #: Most bytes of a `priority` part: the longest word there is, and room for a typing error.
 _PRIORITY_BYTES = 16
+
+#: Attempts after which a webhook is not sent again on demand: its log would grow for ever.
+_MOST_ATTEMPTS = 64
 
 _YES_OR_NO = {b"": False, b"false": False, b"true": True}
 _YES_OR_NO_BYTES = 16
@@ -165,6 +169,16 @@ def check_retryable(state: JobState) -> None:
     if state not in TERMINAL - {JobState.COMPLETED}:
         said = f"Only a job that failed, expired or was cancelled is tried again: this one is {state}."
         raise ConflictError(said, code="not_retryable")
+
+
+def check_redeliverable(page: DeliveryPage) -> None:
+    """NotFoundError where nobody is told of the job, or not yet; ConflictError where that was tried often enough."""
+    if not page.items:
+        said = "There is no delivery: nobody is told of this job's end, or it is not over."
+        raise NotFoundError(said, code="no_delivery")
+    if any(len(delivery.attempts) >= _MOST_ATTEMPTS for delivery in page.items):
+        said = f"It was tried {_MOST_ATTEMPTS} times: look at what the receiver answered."
+        raise ConflictError(said, code="redelivered_too_often")
 
 
 @dataclass(frozen=True)

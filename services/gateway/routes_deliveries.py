@@ -1,12 +1,15 @@
-"""`/v1/jobs/{id}/deliveries`: what became of a job's webhook."""
+"""`/v1/jobs/{id}/deliveries`: what became of a job's webhook, and once more, please."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.gateway import lookup, resources
-from services.gateway.caller import Reader
+from services.gateway.audited import note
+from services.gateway.caller import Reader, Submitter
+from services.gateway.logic import check_redeliverable
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
+from shared.audit.event import AuditAction
 from shared.contracts import Delivery, DeliveryPage
 from shared.names import JobRef
 from shared.webhooks.log import kept
@@ -24,6 +27,35 @@ async def deliveries(request: Request, who: Reader, job_id: str) -> Response:
     return Response(
         page.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"}
     )
+
+
+@router.post("/{job_id}/deliveries/redeliver", status_code=202, response_model=DeliveryPage)
+async def redeliver(request: Request, who: Submitter, job_id: str) -> Response:
+    """Have the receiver told once more, at once and with the same `webhook-id`, whatever became of it before.
+
+    If that fails it is tried again as the first time. Harmless to repeat while it is being sent.
+    """
+    held = resources.of(request)
+    ref = await held.run(lookup.reference, held, who.tenant, job_id)
+    request.state.job = str(ref)  # for the access log
+    check_redeliverable(await held.run(_page, held, ref))
+    await note(held, AuditAction.REDELIVERED, who, ref)
+    await held.run(_send_again, held, ref)
+    page = await held.run(_page, held, ref)
+    return Response(
+        page.model_dump_json(),
+        status_code=202,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _send_again(held: Resources, ref: JobRef) -> None:
+    if held.ledger.deliveries.again(ref):
+        return
+    ended = kept(held.blobs, ref)
+    if ended is not None:
+        held.ledger.deliveries.again(ref, (ended.url, ended.delivery))
 
 
 def _page(held: Resources, ref: JobRef) -> DeliveryPage:

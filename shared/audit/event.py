@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     CANCELLED = "cancelled"
     #: A job was made over the image of one that had come to nothing; `about` is that one.
     RETRIED = "retried"
+    #: A receiver is to be told of a job's end once more.
+    REDELIVERED = "redelivered"
     #: A job was erased: image, readings and result.
     DELETED = "deleted"
     #: By an operator: a key was made, ended, followed by another.

@@ -42,9 +42,9 @@ class DeliveryList:
 
     def __init__(self, client: "redis.Redis") -> None:
         self._redis = client
-        self._claim, self._record, self._forget = (
+        self._claim, self._record, self._forget, self._again = (
             client.register_script(files("shared.ledger").joinpath(f"delivery_{name}.lua").read_text())
-            for name in ("claim", "record", "forget")
+            for name in ("claim", "record", "forget", "again")
         )
 
     def due(self, limit: int) -> list[JobRef]:
@@ -80,6 +80,19 @@ class DeliveryList:
             fields = cast(dict[str, str], self._redis.hgetall(Key.delivery(ref)))
             due = self._redis.zscore(Key.DELIVERIES, str(ref))
         return _parse(ref, fields, due=due) if fields else None
+
+    def again(self, ref: JobRef, ended: tuple[str, Delivery] | None = None) -> bool:
+        """Make a delivery due at once, whatever became of it; False where the ledger has none.
+
+        ended: receiver and log of one that is in the blob store already: it then comes back.
+        """
+        args = [str(ref)]
+        if ended is not None:
+            url, delivery = ended
+            attempts = "".join(f"{attempt.model_dump_json()}\n" for attempt in delivery.attempts)
+            args += [url, delivery.event, attempts]
+        with converted():
+            return bool(self._again(keys=_keys(ref), args=args))
 
     def forget(self, ref: JobRef, *, whatever_its_state: bool = False) -> None:
         """Drop a delivery that has ended; one that was made due again meanwhile stays."""

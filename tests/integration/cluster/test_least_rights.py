@@ -150,6 +150,8 @@ def test_webhooks_are_sent_and_logged(cluster: SecuredCluster) -> None:
         assert [one.headers["content-type"] for one in receiver.received] == ["application/json"] * 2
         log = cluster.blobs / blob_path(ref, Blob.DELIVERY)
         wait_until(log.exists, timeout_s=30, what="the log is kept")
+        assert cluster.http.post(f"/v1/jobs/{ref.job_id}/deliveries/redeliver").status_code == 202
+        wait_until(lambda: state(3), timeout_s=60, what="it is sent once more")
 
 
 def test_the_gemini_workers_may_open_and_close_their_circuit(

@@ -63,6 +63,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("GET", f"{job}/preview.jpg"): "read",
         ("GET", f"{job}/events"): "read",
         ("GET", f"{job}/deliveries"): "read",
+        ("POST", f"{job}/deliveries/redeliver"): "submit",
         ("POST", f"{job}/cancel"): "submit",
         ("POST", f"{job}/retry"): "submit",
         ("DELETE", "/v1/jobs/mine"): "submit",
@@ -93,6 +94,7 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/jobs/{job_id}/preview.jpg",
         "/v1/jobs/{job_id}/events",
         "/v1/jobs/{job_id}/deliveries",
+        "/v1/jobs/{job_id}/deliveries/redeliver",
         "/v1/jobs/{job_id}/cancel",
         "/v1/jobs/{job_id}/retry",
         "/v1/dead-letters",
@@ -189,6 +191,7 @@ def test_another_tenants_job_a_forgotten_one_and_none_at_all_are_the_same(guarde
         ("GET", "/preview.jpg"),
         ("GET", "/events"),
         ("GET", "/deliveries"),
+        ("POST", "/deliveries/redeliver"),
         ("POST", "/cancel"),
     ):
         said = set()

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from services.fusion.webhooks.message import payload
@@ -21,9 +22,13 @@ from shared.webhooks.log import StoredDelivery, keep
 from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.integration.gateway.guarded import Guarded
 from tests.integration.gateway.process import House
+from tests.support.samples import new_token
 from tests.unit.gateway import images
 
 URL = "https://hooks.example.org/mediscan?token=planted"
+
+
+TOKEN = new_token()
 
 
 @pytest.fixture
@@ -149,3 +154,85 @@ def test_the_description_names_what_a_receiver_is_sent(house: House) -> None:
     assert set(schema["properties"]["data"]["required"]) == set(told["data"])
     headers = signed_headers(["whsec_" + "A" * 32], "msg_1", 0, b"")
     assert {parameter["name"] for parameter in sent["parameters"]} == set(headers)
+
+
+# --- once more --------------------------------------------------------------------------------------------
+
+
+def redeliver(house: House, ref: JobRef) -> httpx.Response:
+    return house.http.post(f"/v1/jobs/{ref.job_id}/deliveries/redeliver")
+
+
+def ended(attempts: int, state: DeliveryState = DeliveryState.FAILED) -> StoredDelivery:
+    attempt = DeliveryAttempt(
+        at=datetime.now(UTC), outcome=DeliveryOutcome.REJECTED, status=500, duration_ms=3
+    )
+    log = Delivery(
+        id="msg_1",
+        event=WebhookEvent.CANCELLED,
+        state=state,
+        attempts=(attempt,) * attempts,
+        next_attempt_at=None,
+    )
+    return StoredDelivery(url=URL, delivery=log)
+
+
+@pytest.mark.parametrize("state", [DeliveryState.FAILED, DeliveryState.DELIVERED])
+def test_what_has_left_the_ledger_comes_back_with_its_log(signing: House, state: DeliveryState) -> None:
+    ref = signing.accepted(images.png())
+    keep(signing.blobs, ref, ended(8, state))
+    answer = redeliver(signing, ref)
+    assert answer.status_code == 202
+    (found,) = DeliveryPage.model_validate_json(answer.content).items
+    assert (found.event, found.state, len(found.attempts)) == (
+        WebhookEvent.CANCELLED,
+        DeliveryState.PENDING,
+        8,
+    )
+    held = signing.ledger.deliveries.claim(ref, token=TOKEN, lease_s=60)
+    assert held is not None
+    assert (held.url, held.tries) == (URL, 0), "with all its tries before it"
+
+
+def test_what_waits_for_its_next_try_is_due_at_once(signing: House) -> None:
+    ref = signing.accepted(images.png(), webhook_url=URL)
+    signing.http.post(f"/v1/jobs/{ref.job_id}/cancel")
+    ledger = signing.ledger.deliveries
+    assert ledger.claim(ref, token=TOKEN, lease_s=60)
+    ledger.record(ref, TOKEN, ended(1).delivery.attempts[0], DeliveryState.PENDING, 3600)
+    assert ledger.due(10) == []
+    assert redeliver(signing, ref).status_code == 202
+    assert ledger.due(10) == [ref]
+
+
+def test_what_is_being_sent_is_left_to_that(signing: House) -> None:
+    ref = signing.accepted(images.png(), webhook_url=URL)
+    signing.http.post(f"/v1/jobs/{ref.job_id}/cancel")
+    assert signing.ledger.deliveries.claim(ref, token=TOKEN, lease_s=60)
+    assert redeliver(signing, ref).status_code == 202
+    assert signing.ledger.deliveries.due(10) == []
+    assert signing.ledger.deliveries.record(
+        ref, TOKEN, ended(1).delivery.attempts[0], DeliveryState.DELIVERED, 0
+    )
+
+
+def test_nobody_to_tell_is_404_and_too_often_is_409(signing: House) -> None:
+    ref = signing.accepted(images.png(), webhook_url=URL)
+    answer = redeliver(signing, ref)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_delivery")
+    keep(signing.blobs, ref, ended(64))
+    answer = redeliver(signing, ref)
+    assert (answer.status_code, answer.json()["code"]) == (409, "redelivered_too_often")
+    assert signing.ledger.deliveries.due(10) == []
+
+
+def test_it_is_recorded_who_had_it_sent_again(signing: House) -> None:
+    ref = signing.accepted(images.png())
+    keep(signing.blobs, ref, ended(1))
+    redeliver(signing, ref)
+    with signing.ledger_server.client() as client:
+        events = [json.loads(str(text)) for text in client.lrange(Key.AUDIT, 0, -1)]
+    assert [(event["action"], event["job"]) for event in events] == [
+        ("submitted", ref.job_id),
+        ("redelivered", ref.job_id),
+    ]

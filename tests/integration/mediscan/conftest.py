@@ -15,8 +15,8 @@ from tests.support.trouble import Trouble
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """Gateway and workers, without Gemini."""
-    with Cluster() as running:
+    """Gateway and workers, without Gemini; webhooks may go to this machine."""
+    with Cluster(WEBHOOK_HTTP_LOOPBACK="true") as running:
         yield running
 
 

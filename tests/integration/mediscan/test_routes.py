@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 import mediscan
 from mediscan import contracts
+from shared.blob_store import BlobStore
+from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.integration.mediscan.shell import run
 from tests.support.cluster import Cluster
 from tests.support.images import broken_inside, scan
+from tests.support.receiver import Receiver
 from tests.support.routes import need
 from tests.support.trouble import Mischief, Trouble
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -81,6 +86,48 @@ def test_an_erased_job_is_gone(client: Any, cluster: Cluster) -> None:
     assert run(cluster.url, "delete", job.id, "--yes").exit_code == 0
     with pytest.raises(mediscan.NotFoundError):
         client.get(job.id)
+
+
+def test_a_webhook_is_told_once_more(client: Any, cluster: Cluster) -> None:
+    secrets_of = WebhookSecrets(BlobStore.open(f"file://{cluster.blobs}"))
+    if not secrets_of.valid("default"):
+        secrets_of.save(new_secret("default"))
+    with Receiver() as receiver:
+        job = client.submit(scan(), webhook_url=receiver.url)
+        job.wait(timeout=60)
+        for times in (1, 2, 3):
+            if times == 2:
+                (asked,) = job.redeliver()
+                assert asked.id == receiver.received[0].headers["webhook-id"]
+            if times == 3:
+                assert run(cluster.url, "redeliver", job.id).exit_code == 0
+
+            def is_told(so_often: int = times) -> bool:
+                found = job.deliveries()
+                return bool(found) and (found[0].state, len(found[0].attempts)) == ("delivered", so_often)
+
+            wait_until(is_told, timeout_s=60, what=f"it is told {times} times")
+    told = [Webhook(_secret(secrets_of)).verify(one.body, one.headers) for one in receiver.received]
+    assert [one["data"]["id"] for one in told] == [job.id] * 3
+    assert len({one.headers["webhook-id"] for one in receiver.received}) == 1
+    lines = run(cluster.url, "deliveries", job.id).stdout.splitlines()
+    assert "job.completed  delivered" in lines[0]
+    assert [line.partition("UTC  ")[2].partition(" (")[0] for line in lines[1:]] == [
+        "delivered, HTTP 204"
+    ] * 3
+
+
+def _secret(found: WebhookSecrets) -> str:
+    return found.valid("default")[0].secret.get_secret_value()
+
+
+def test_where_nobody_is_told_there_is_nothing_to_send_again(client: Any, cluster: Cluster) -> None:
+    job = client.submit(scan())
+    assert job.deliveries() == ()
+    with pytest.raises(mediscan.NotFoundError) as refused:
+        job.redeliver()
+    assert refused.value.code == "no_delivery"
+    assert run(cluster.url, "deliveries", job.id).stdout == ""
 
 
 def test_a_batch(client: Any, cluster: Cluster, tmp_path: Path) -> None:
