@@ -55,7 +55,7 @@ class Waiters:
     async def begin(self, ref: JobRef) -> None:
         """Ask, and do not wait for the answer."""
         reader, writer = await asyncio.open_connection(self._url.host, self._url.port)
-        writer.write(f"GET /v1/jobs/{ref.job_id}{self._suffix} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        writer.write(f"GET /v1/jobs/{ref.job_id}{self._suffix} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         await writer.drain()
         self._open.append((reader, writer))
 

@@ -166,7 +166,7 @@ def _gateway_killed_mid_upload(arena: Arena, draw: random.Random) -> str:
     """Half an image is with the blob store when the gateway dies."""
     where = urlsplit(arena.cluster.url)
     head = (
-        b"POST /v1/jobs HTTP/1.1\r\nHost: gateway\r\nContent-Length: 4000000\r\n"
+        b"POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n"
         b"Content-Type: multipart/form-data; boundary=x\r\n"
         + b"".join(f"{name}: {value}\r\n".encode() for name, value in _own_headers(arena))
         + b'\r\n--x\r\nContent-Disposition: form-data; name="image"; filename="i"\r\n\r\n'

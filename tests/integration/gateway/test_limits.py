@@ -43,7 +43,7 @@ def head(body: bytes) -> bytes:
     """A submission up to its body."""
     lines = (
         "POST /v1/jobs HTTP/1.1",
-        "Host: gateway",
+        "Host: localhost",
         f"Content-Type: {CONTENT_TYPE}",
         f"Content-Length: {len(body)}",
     )
