@@ -9,7 +9,7 @@ FUZZ := tests/unit/gateway/test_fuzz.py tests/unit/shared/test_image_fuzz.py tes
   tests/integration/gateway/test_openapi.py
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test fuzz chaos soak e2e outage waiters train evaluate dead-letters lock clean
+.PHONY: help demo run check test fuzz chaos soak e2e outage gemini-memory waiters train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -38,6 +38,9 @@ e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it a
 
 outage: $(VENV)/.test ## The pace of ML readings with Gemini down against Gemini well, in turns (ARGS="--kind overloaded")
 	$(BIN)/python -m benchmarks.gemini_outage $(ARGS)
+
+gemini-memory: $(VENV)/.test ## Whether what a Gemini worker holds grows for ever (ARGS="--calls 20000 --unbound")
+	$(BIN)/python -m benchmarks.gemini_memory $(ARGS)
 
 waiters: $(VENV)/.test ## What 1,000 waiting requests cost a gateway (ARGS="--kind stream")
 	$(BIN)/python -m benchmarks.waiters $(ARGS)

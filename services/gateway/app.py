@@ -27,7 +27,6 @@ from services.gateway.neighbours import OwnPagesOnly
 from services.gateway.refused_logins import record_now_and_then
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
-from shared.contracts import DISCLAIMER
 from shared.names import JobRef
 
 
@@ -36,7 +35,8 @@ def create_app(resources: Resources) -> FastAPI:
     app = FastAPI(
         title="MediScan",
         version="1",
-        description=DISCLAIMER,
+        description=openapi.ABOUT,
+        generate_unique_id_function=openapi.operation_id,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,

@@ -34,9 +34,17 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 
-_START = (
-    'SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null});\n'
-)
+#: Nothing is kept in the browser: a key ends with the page.
+_START = """SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  defaultModelsExpandDepth: 0,
+  validatorUrl: null
+});
+"""
 
 _STATIC = files("fastapi_offline") / "static"
 _ASSETS = frozenset({"favicon.png", "swagger-ui.css", "swagger-ui-bundle.js"})

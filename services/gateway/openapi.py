@@ -1,21 +1,30 @@
-"""The OpenAPI document, where the framework cannot see for itself: the streamed form, and the form of errors."""
+"""The OpenAPI document, where the framework cannot see for itself: the streamed form, errors, examples, titles."""
 
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from services.gateway.events import EVENT_TYPES
+from services.gateway.examples import ACCEPTED, ANSWERS, PARAMETERS, SUBMISSIONS
 from services.gateway.problems import MEDIA_TYPE
-from shared.contracts import Problem, WebhookEvent
+from shared.contracts import DISCLAIMER, Problem, WebhookEvent
 from shared.names import Priority
 from shared.webhooks.target import MAX_URL
+
+#: Where the first sentence about an operation ends, or says no more than why.
+_END = re.compile(r"[.;:]\s|[.]$|, whatever|, at once| \(by ")
 
 #: For `responses=` of every router.
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": Problem, "description": "An error, as RFC 9457 problem details"},
 }
 
+#: The defaults are what a field left out means; without them Swagger UI fills in words of its own, which are refused.
 _FORM = {
     "type": "object",
     "required": ["image"],
@@ -25,10 +34,12 @@ _FORM = {
         "priority": {"type": "string", "enum": list(Priority), "default": Priority.ROUTINE},
         "model": {
             "type": "string",
+            "default": "",
             "description": "`name/version` of a model that `GET /v1/models` lists; the default one if not given.",
         },
         "prior_job_id": {
             "type": "string",
+            "default": "",
             "pattern": "^(job_[0-9a-d][0-9a-f]{31})?$",
             "description": "An earlier finished job of yours: the result then carries the change since.",
         },
@@ -40,17 +51,20 @@ _FORM = {
         },
         "webhook_url": {
             "type": "string",
+            "default": "",
             "maxLength": MAX_URL,
             "description": "`https://` URL that is told, signed (Standard Webhooks), how the job ended.",
         },
         "webhook_events": {
             "type": "string",
+            "default": "",
             "description": "Of which ends, with commas between; of all if not given: "
             + ", ".join(f"`{event}`" for event in WebhookEvent)
             + ".",
         },
         "metadata": {
             "type": "object",
+            "default": {},
             "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
@@ -109,6 +123,9 @@ SUBMISSION_BODY = {
         "content": {
             "multipart/form-data": {
                 "schema": _FORM,
+                "examples": {
+                    name: {"summary": name, "value": fields} for name, fields in SUBMISSIONS.items()
+                },
                 "encoding": {
                     "image": {"contentType": "image/png, image/jpeg"},
                     "metadata": {"contentType": "application/json"},
@@ -156,6 +173,32 @@ IDEMPOTENCY_KEY = {
 }
 
 
+#: What the parts of the API are for, in the order in which one comes to them.
+TAGS = [
+    {"name": "jobs", "description": "One image: submit it, follow it, look at the result, call it off."},
+    {"name": "batches", "description": "Many images at once."},
+    {"name": "webhooks", "description": "What became of telling your server how a job ended."},
+    {"name": "models", "description": "What images can be read with."},
+    {"name": "dead letters", "description": "Jobs that were given up, for keys with the scope `admin`."},
+    {"name": "health", "description": "For whoever runs it; needs no key."},
+]
+
+ABOUT = f"""{DISCLAIMER}
+
+Send an image to `POST /v1/jobs`; the answer is a job, durable and `queued`. Ask for it at its `Location`, with
+`?wait=30` as soon as it is over, until its `state` is final: the result says what each reader saw and how sure it is.
+
+With keys on, send yours as `Authorization: Bearer ...`: the button *Authorize* does that on this page. Every error is
+problem+json with a stable `code`. `docs/api.md` in the repository says what a list of operations cannot: submitting
+safely, waiting well, what may change within `/v1`.
+"""
+
+
+def operation_id(route: APIRoute) -> str:
+    """What a generated client calls the method: `jobs_submit`."""
+    return f"{route.tags[0]}_{route.name}".replace(" ", "_") if route.tags else route.name
+
+
 def install(app: FastAPI) -> None:
     """Make `app` describe itself truly."""
 
@@ -169,14 +212,66 @@ def install(app: FastAPI) -> None:
 
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title, version=app.version, description=app.description, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        tags=TAGS,
+        routes=app.routes,
     )
     for operations in document["paths"].values():
         for operation in operations.values():
             _correct_error_type(operation["responses"]["default"])
+            _take_title(operation)
+            _show_parameters(operation.get("parameters", ()))
+            _show_answers(operation["responses"])
     return document
 
 
 def _correct_error_type(response: dict[str, Any]) -> None:
     (schema,) = response["content"].values()
     response["content"] = {MEDIA_TYPE: schema}
+
+
+def _take_title(operation: dict[str, Any]) -> None:
+    """The first sentence of what is said about it: the framework takes the name of a function."""
+    operation["summary"] = " ".join(_END.split(operation["description"], 1)[0].split())
+
+
+def _show_parameters(parameters: Iterator[dict[str, Any]] | tuple[()]) -> None:
+    for parameter in parameters:
+        own = parameter["schema"].pop("examples", [PARAMETERS.get(parameter["name"].lower())])
+        if own[0] is not None:
+            parameter["example"] = own[0]
+
+
+def _show_answers(responses: dict[str, dict[str, Any]]) -> None:
+    for status, response in responses.items():
+        for content in response.get("content", {}).values():
+            shown = ACCEPTED if status == "202" and _is_job(content) else _all_of(content)
+            if shown:
+                content["examples"] = {
+                    name: {"summary": name, "value": _json(m)} for name, m in shown.items()
+                }
+
+
+def _all_of(content: dict[str, Any]) -> dict[str, BaseModel]:
+    found: dict[str, BaseModel] = {}
+    for message in _messages(content.get("schema", {})):
+        found |= ANSWERS.get(message, {})
+    return found
+
+
+def _messages(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The messages that a schema refers to, by name."""
+    for one in (schema, *schema.get("anyOf", ())):
+        if "$ref" in one:
+            yield one["$ref"].rpartition("/")[2]
+
+
+def _is_job(content: dict[str, Any]) -> bool:
+    return list(_messages(content.get("schema", {}))) == ["JobView"]
+
+
+def _json(message: BaseModel) -> Any:
+    return message.model_dump(mode="json")

@@ -46,7 +46,12 @@ _CALLER_GONE = 499
 
 #: Described here and checked by `client_alias`, which says more than the framework does.
 OwnId = Annotated[
-    str, Path(json_schema_extra={"pattern": f"^{CLIENT_ID_PATTERN}$"}, description="The id that you choose.")
+    str,
+    Path(
+        json_schema_extra={"pattern": f"^{CLIENT_ID_PATTERN}$"},
+        description="The id that you choose.",
+        examples=["scan-0017"],
+    ),
 ]
 
 Wait = Annotated[

@@ -1,6 +1,6 @@
 """Entry point: `python -m services.gemini_worker` serves the gemini queue, with threads: its work is waiting."""
 
-from services.gemini_worker import tasks
+from services.gemini_worker import arenas, tasks
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared import telemetry
 from shared.names import Stage
@@ -11,6 +11,7 @@ from shared.worker import exit_on_setup_error, run
 
 def main() -> None:
     """Serve the gemini queue."""
+    arenas.bound()
     settings = load(GeminiWorkerSettings)
     telemetry.configure(settings, "gemini_worker")
     app = make_celery(settings)
