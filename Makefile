@@ -9,7 +9,7 @@ FUZZ := tests/unit/gateway/test_fuzz.py tests/unit/shared/test_image_fuzz.py tes
   tests/integration/gateway/test_openapi.py
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test fuzz chaos soak e2e outage gemini-memory waiters train evaluate dead-letters lock clean
+.PHONY: help demo run check test fuzz chaos soak e2e outage gemini-memory waiters lists train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -44,6 +44,9 @@ gemini-memory: $(VENV)/.test ## Whether what a Gemini worker holds grows for eve
 
 waiters: $(VENV)/.test ## What 1,000 waiting requests cost a gateway (ARGS="--kind stream")
 	$(BIN)/python -m benchmarks.waiters $(ARGS)
+
+lists: $(VENV)/.test ## What a list costs with 100,000 finished jobs (ARGS="--over hour")
+	$(BIN)/python -m benchmarks.job_list $(ARGS)
 
 chaos: $(VENV)/.test ## Break the cluster while 10,000 jobs run, account for each (ARGS="--jobs 2000 --seed 1 --faults …")
 	$(BIN)/python -m tests.chaos run $(ARGS)

@@ -48,11 +48,15 @@ def show(
 
     try:
         for event, _ in _trail().entries():
-            if (job in {None, event.get("job")}) and (tenant in {None, event.get("tenant")}):
+            if _is_about(event, job) and tenant in {None, event.get("tenant")}:
                 sys.stdout.write((json.dumps(event) if as_json else _line(event)) + "\n")
     except BrokenChainError as error:
         sys.stderr.write(f"mediscan: broken: {error}\n")
         raise typer.Exit(_BROKEN) from error
+
+
+def _is_about(event: dict[str, Any], job: str | None) -> bool:
+    return job in {None, event.get("job")} or job in event.get("jobs", ())
 
 
 def _trail() -> "Trail":
@@ -66,4 +70,5 @@ def _trail() -> "Trail":
 def _line(event: dict[str, Any]) -> str:
     parts = [str(event.get(name, "-")) for name in ("at", "action", "key", "tenant", "job")]
     more = [f"{name}={event[name]}" for name in ("about", "count") if name in event]
+    more += [f"jobs={','.join(event['jobs'])}"] if "jobs" in event else []
     return "  ".join(parts + more)

@@ -127,6 +127,19 @@ class BlobStore:
         with _converted():
             return [meta["path"] for batch in obstore.list(self._store, prefix) for meta in batch]
 
+    def names(self, folder: str) -> list[str]:
+        """Names of the objects directly in `folder`, in no order; none where there is no such folder.
+
+        Cheaper than `paths`, which asks the disk about each object. In S3: a request for each thousand of them.
+        """
+        if self._root is None:
+            return [path.rsplit("/", 1)[-1] for path in self.paths(folder)]
+        try:
+            with _converted():
+                return [name for name in os.listdir(self._root / folder) if not _STAGED.search(name)]
+        except BlobMissingError:
+            return []
+
     def drop_half_written(self, prefix: str) -> int:
         """Delete what writers that died left unfinished under `prefix`; how many. Nothing may be written there now.
 

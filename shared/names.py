@@ -47,6 +47,7 @@ class Priority(StrEnum):
 
 
 #: The first digit keeps the time before the year 10,000, where dates end.
+_LAST_MS = 0xDFFFFFFFFFFF
 _JOB_ID = re.compile(r"job_[0-9a-d][0-9a-f]{11}[0-9a-f]{20}")
 #: A caller's own; never to be taken for one of ours.
 CLIENT_ID_PATTERN = r"(?![jJ][oO][bB]_)[A-Za-z0-9][A-Za-z0-9._~-]{0,63}"
@@ -114,6 +115,16 @@ def job_seconds(job_id: str) -> float:
 def job_hour(job_id: str) -> str:
     """The UTC hour a job id was made in, `YYYYMMDDHH`: the folder of its blobs, so old ones go together."""
     return datetime.fromtimestamp(job_seconds(job_id), tz=UTC).strftime("%Y%m%d%H")
+
+
+def first_job_id(seconds: float) -> str:
+    """The lowest id that a job made from then on (Unix seconds) may have: a bound in lists of ids."""
+    return f"job_{round(min(max(0, seconds * 1000), _LAST_MS)):012x}{'0' * 20}"
+
+
+def first_job_id_of(hour: str) -> str:
+    """The lowest id that a job of this hour, `YYYYMMDDHH`, may have; ValueError for what is no hour."""
+    return first_job_id(datetime.strptime(hour, "%Y%m%d%H").replace(tzinfo=UTC).timestamp())
 
 
 class Blob(StrEnum):

@@ -16,6 +16,7 @@ from services.gateway import (
     routes_deliveries,
     routes_health,
     routes_jobs,
+    routes_list,
     routes_models,
     routes_page,
 )
@@ -43,6 +44,7 @@ def create_app(resources: Resources) -> FastAPI:
     )
     app.state.resources = resources
     app.include_router(routes_jobs.router)
+    app.include_router(routes_list.router)
     app.include_router(routes_dead_letters.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)

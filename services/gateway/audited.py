@@ -4,6 +4,8 @@ A job is `read` where an answer holds a reading or a result; an answer that says
 nothing about a patient and is not recorded. Nothing is told before it is recorded.
 """
 
+from collections.abc import Iterable
+
 from services.gateway.caller import Caller
 from services.gateway.resources import Resources
 from shared.audit.event import AuditAction, event
@@ -23,5 +25,17 @@ async def note(held: Resources, action: AuditAction, who: Caller, ref: JobRef) -
 
 async def note_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:
     """Record that `who` is about to see the job, if there is something to see."""
-    if isinstance(job.readings.ml, MlReading) or isinstance(job.readings.gemini, GeminiReading):
+    if _tells(job):
         await note(held, AuditAction.READ, who, ref)
+
+
+async def note_listed(held: Resources, who: Caller, jobs: Iterable[JobView]) -> None:
+    """Record that `who` is about to see these jobs, in one event for all that have something to see."""
+    seen = tuple(job.id for job in jobs if _tells(job))
+    if seen:
+        happened = event(AuditAction.LISTED, who.key_id, tenant=who.tenant, jobs=seen)
+        await held.run(held.ledger.audit.append, happened.text())
+
+
+def _tells(job: JobView) -> bool:
+    return isinstance(job.readings.ml, MlReading) or isinstance(job.readings.gemini, GeminiReading)

@@ -11,6 +11,7 @@ from shared.contracts import (
     CircuitState,
     DeliveryPage,
     ImageFacts,
+    JobPage,
     JobView,
     Metadata,
     Readiness,
@@ -22,7 +23,7 @@ from shared.contracts import (
 from shared.errors import BadUploadError, ConflictError, NotFoundError
 from shared.job_state import TERMINAL, JobState, StageState
 from shared.ledger import Webhook
-from shared.names import Priority, Stage
+from shared.names import Priority, Stage, digest
 
 #: How long a poller is asked to wait, in seconds.
 RETRY_AFTER_S = 1
@@ -128,6 +129,12 @@ def _priority(text: bytes) -> Priority:
 def etag(job: JobView) -> str:
     """Strong: equal versions of a job are equal bytes."""
     return f'"{job.id}.{job.version}"'
+
+
+def page_etag(page: JobPage) -> str:
+    """Of a page of a list: the same jobs at the same versions."""
+    parts = [etag(job) for job in page.items]
+    return f'"page.{digest(" ".join([*parts, page.next_cursor or ""]))[:32]}"'
 
 
 def is_unchanged(if_none_match: str | None, tag: str) -> bool:

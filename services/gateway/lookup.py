@@ -1,5 +1,7 @@
 """Finds a job for its owner: live in the ledger, or finished long ago in the blob store."""
 
+from collections.abc import Sequence
+
 from services.gateway.resources import Resources
 from shared import client_ids
 from shared.client_ids import ClientIds
@@ -40,6 +42,21 @@ def find(resources: Resources, ref: JobRef) -> JobView:
     return view(job) if job else _archived(resources, ref)
 
 
+def find_many(resources: Resources, refs: Sequence[JobRef]) -> dict[JobRef, JobView]:
+    """Those of `refs` that ledger or blob store has, as they stand.
+
+    The ledger is asked first: what has left it is in the blob store by then, so that no job is missed on its way.
+    """
+    live = resources.ledger.read_many(refs)
+    found = {ref: view(job) for ref, job in live.items()}
+    absent = [ref for ref in refs if ref not in found]
+    erased = resources.ledger.erased(absent)
+    for ref in absent:
+        if ref not in erased and (stored := _stored(resources, ref)):
+            found[ref] = stored
+    return found
+
+
 def cancel(resources: Resources, ref: JobRef, audit: str) -> JobView:
     """Call a job off unless it is over, and return it as it then stands; NotFoundError as for `find`.
 
@@ -64,13 +81,17 @@ def erase(resources: Resources, ref: JobRef, audit: str) -> None:
 
 
 def _archived(resources: Resources, ref: JobRef) -> JobView:
-    if resources.ledger.is_erased(ref):
+    stored = None if resources.ledger.is_erased(ref) else _stored(resources, ref)
+    if stored is None:
         raise unknown_job()
+    return stored
+
+
+def _stored(resources: Resources, ref: JobRef) -> JobView | None:
     try:
-        stored = resources.blobs.get(blob_path(ref, Blob.RECORD))
-    except BlobMissingError as error:
-        raise unknown_job() from error
-    return JobView.model_validate_json(stored)
+        return JobView.model_validate_json(resources.blobs.get(blob_path(ref, Blob.RECORD)))
+    except BlobMissingError:
+        return None
 
 
 def unknown_job() -> NotFoundError:

@@ -24,6 +24,9 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     "default": {"model": Problem, "description": "An error, as RFC 9457 problem details"},
 }
 
+#: For `responses=` of what has an ETag.
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
+
 #: The defaults are what a field left out means; without them Swagger UI fills in words of its own, which are refused.
 _FORM = {
     "type": "object",

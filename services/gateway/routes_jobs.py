@@ -25,7 +25,13 @@ from services.gateway.logic import (
     unread,
 )
 from services.gateway.multipart import MultipartDecoder, boundary_of
-from services.gateway.openapi import EVENT_STREAM, IDEMPOTENCY_KEY, PROBLEM_RESPONSES, SUBMISSION_BODY
+from services.gateway.openapi import (
+    EVENT_STREAM,
+    IDEMPOTENCY_KEY,
+    PROBLEM_RESPONSES,
+    SUBMISSION_BODY,
+    UNCHANGED,
+)
 from services.gateway.repeats import client_alias, idempotency_alias
 from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
@@ -40,7 +46,6 @@ from shared.names import CLIENT_ID_PATTERN, Blob, JobRef, blob_path, new_job_id
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
 #: Nobody receives it: for the access log, in the word that nginx has for it.
 _CALLER_GONE = 499
 
@@ -123,7 +128,7 @@ async def _submit(request: Request, who: Caller, alias: Alias | None) -> Respons
     return await _shown(held, who, job, headers)
 
 
-@router.get("/{job_id}", response_model=JobView, responses=_UNCHANGED)
+@router.get("/{job_id}", response_model=JobView, responses=UNCHANGED)
 async def read(
     request: Request, who: Reader, job_id: str, wait: Wait = None, prefer: Prefer = None
 ) -> Response:
@@ -157,7 +162,7 @@ async def follow(request: Request, who: Reader, job_id: str, last_event_id: Last
     return EventStream(held, who, ref, job, last_event_id)
 
 
-@router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | _UNCHANGED)
+@router.get("/{job_id}/heatmap.png", response_class=Response, responses=_PNG | UNCHANGED)
 async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     """Where the ML reading's evidence lies: its Grad-CAM over the image."""
     held, ref = await _job(request, who, job_id)
@@ -172,7 +177,7 @@ async def heatmap(request: Request, who: Reader, job_id: str) -> Response:
     return Response(picture, media_type="image/png", headers=headers)
 
 
-@router.get("/{job_id}/preview.jpg", response_class=Response, responses=_JPEG | _UNCHANGED)
+@router.get("/{job_id}/preview.jpg", response_class=Response, responses=_JPEG | UNCHANGED)
 async def preview(request: Request, who: Reader, job_id: str) -> Response:
     """The image as the ML worker decoded it, at most 512 px a side, without a byte of its header."""
     held, ref = await _job(request, who, job_id)

@@ -14,6 +14,8 @@ class AuditAction(StrEnum):
     SUBMITTED = "submitted"
     #: An answer held a reading or a result.
     READ = "read"
+    #: A page of a list held jobs with a reading or a result; `jobs` are these.
+    LISTED = "listed"
     #: A heatmap was handed out: pixels of the image with the reading over them.
     HEATMAP = "exported_heatmap"
     #: Pixels of the image were handed out, as the preview.
@@ -53,6 +55,8 @@ class AuditEvent(BaseModel):
     key: str
     tenant: str | None = None
     job: str | None = None
+    #: Where it is about several at once.
+    jobs: tuple[str, ...] | None = None
     #: The API key, or the webhook secret, that was made or changed; the job that is tried again.
     about: str | None = None
     count: int | None = None
@@ -68,6 +72,7 @@ def event(
     *,
     tenant: str | None = None,
     job: str | None = None,
+    jobs: tuple[str, ...] | None = None,
     about: str | None = None,
     count: int | None = None,
 ) -> AuditEvent:
@@ -79,6 +84,7 @@ def event(
         key=key,
         tenant=tenant,
         job=job,
+        jobs=jobs,
         about=about,
         count=count,
     )

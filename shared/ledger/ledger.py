@@ -272,6 +272,14 @@ class Ledger:
             fields = cast(Fields, self._redis.hgetall(Key.job(ref)))
         return parse(ref, fields) if fields else None
 
+    def read_many(self, refs: Sequence[JobRef]) -> dict[JobRef, JobRecord]:
+        """Those of `refs` that Redis holds, in one round trip for all."""
+        with converted(), self._redis.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.hgetall(Key.job(ref))
+            found = cast(list[Fields], pipe.execute())
+        return {ref: parse(ref, fields) for ref, fields in zip(refs, found, strict=True) if fields}
+
     def versions(self, refs: Sequence[JobRef]) -> dict[JobRef, int]:
         """The versions of those of `refs` that Redis holds: whether a job changed, in one round trip for all."""
         with converted(), self._redis.pipeline(transaction=False) as pipe:
@@ -339,6 +347,13 @@ class Ledger:
         """Whether a job was erased lately: what is found of it was written since, and is no job."""
         with converted():
             return self._redis.zscore(Key.ERASED, str(ref)) is not None
+
+    def erased(self, refs: Sequence[JobRef]) -> set[JobRef]:
+        """Those of `refs` that were erased lately, in one round trip for all."""
+        with converted(), self._redis.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.zscore(Key.ERASED, str(ref))
+            return {ref for ref, at in zip(refs, pipe.execute(), strict=True) if at is not None}
 
     def to_erase_again(self, limit: int) -> list[JobRef]:
         """Up to `limit` jobs erased so long ago that no worker writes anything of them any more."""

@@ -58,6 +58,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
     needs = {
         ("POST", "/v1/jobs"): "submit",
         ("PUT", "/v1/jobs/mine"): "submit",
+        ("GET", "/v1/jobs"): "read",
         ("GET", job): "read",
         ("GET", f"{job}/heatmap.png"): "read",
         ("GET", f"{job}/preview.jpg"): "read",

@@ -64,3 +64,11 @@ def test_there_is_no_trail_yet(terminal: Terminal) -> None:
     status, out, _ = terminal.run("audit", "verify")
     assert (status, out.startswith("intact: 0 events")) == (0, True)
     assert BlobStore.open(f"file://{terminal.folder}").folders() == []
+
+
+def test_show_finds_a_job_among_those_that_were_listed(terminal: Terminal, trail: Trail) -> None:
+    trail.append(event(AuditAction.LISTED, "0123456789ab", tenant="b", jobs=("job_2", "job_4")))
+    for job, actions in (("job_2", ["read", "listed"]), ("job_4", ["listed"]), ("job_5", [])):
+        _, out, _ = terminal.run("audit", "show", "--job", job)
+        assert [line.split()[1] for line in out.splitlines()] == actions
+    assert "jobs=job_2,job_4" in terminal.run("audit", "show")[1]
