@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.errors import SetupError
+from shared.names import Stage
 from shared.webhooks.destinations import Destinations
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -129,6 +130,15 @@ class Settings(BaseSettings):
         if self.idempotency_s < self.job_deadline_s + 3600:
             raise ValueError("idempotency_s must be at least job_deadline_s + 3600")
         return self
+
+    def lease_s(self, stage: Stage) -> float:
+        """How long one worker may hold a stage of a job."""
+        leases = {
+            Stage.ML: self.ml_lease_s,
+            Stage.GEMINI: self.gemini_lease_s,
+            Stage.FUSION: self.fusion_lease_s,
+        }
+        return leases[stage]
 
     @property
     def webhook_destinations(self) -> Destinations:

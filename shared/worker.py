@@ -28,6 +28,7 @@ from shared.names import JobRef, Stage
 from shared.queue import check, publish
 from shared.refusal import why_refused
 from shared.settings import Settings
+from shared.stopping import stop_within
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def run(
     check(app)
     _beat_from(app, stage, ledger, announce, concurrency)
     _give_back_when_child_dies(ledger, stage)
+    stop_within(settings.lease_s(stage))
     node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
     options = ["-Q", stage, "-P", pool, "-c", str(concurrency), "-n", node, "-l", settings.log_level]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

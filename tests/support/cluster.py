@@ -78,6 +78,14 @@ class Cluster:
         """Send a signal to the service's main process alone."""
         os.kill(self._processes[name].pid, number)
 
+    def stop(self, name: str, *, timeout_s: float = 60) -> None:
+        """SIGTERM the service's main process and wait for its end; AssertionError with its log where it stays."""
+        self.signal(name, signal.SIGTERM)
+        try:
+            wait_until(lambda: not self.is_running(name), timeout_s=timeout_s, what=f"{name} stops")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log(name).read_text()[-4000:]}") from error
+
     def kill(self, name: str) -> None:
         """SIGKILL the service with all of its children, as a power cut would, and reap it."""
         process = self._processes[name]

@@ -1,42 +1,100 @@
-"""Further figures for the card of a bundle that is made already: a source left out, and other bundles beside it.
+"""Further figures for the card of a bundle that is made already: seeds, a source left out, other bundles beside it.
 
-Both are about the recipe, not about the network, and take hours where the bundle is there to be used.
+All are about the recipe, not about the network, and take hours where the bundle is there to be used.
 """
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
-from services.ml_worker.model import CARD, Card, load_bundle
-from services.ml_worker.training import about, compare, figures, splits
-from services.ml_worker.training.crossval import best_epoch
+from services.ml_worker.model import CARD, Card, Compared, Repeats, load_bundle
+from services.ml_worker.training import about, compare, ensemble, figures, splits
+from services.ml_worker.training.crossval import HeldOut, best_epoch
 from services.ml_worker.training.gate import HELD_OUT
 from services.ml_worker.training.prepare import prepare
+from services.ml_worker.training.scored import judge
 from services.ml_worker.training.workshop import Workshop, held_out
+
+#: What stands in place of the gate's word for a network that was never put together.
+_NOT_EXPORTED = "held-out figures alone: not exported"
 
 log = logging.getLogger("training")
 
 
 def amend(arguments: argparse.Namespace) -> Path:
-    """Write what `--leave-one-source-out` and `--compare` find into the card in `--amend`; SetupError if it is none."""
+    """Write what the flags of `arguments` find into the card in `--amend`; SetupError if it is none.
+
+    `--leave-one-source-out` and `--compare` as for a new bundle. Seeds that the card does not have are added to
+    it; where there are several of them, the average of their networks is one more row of the comparison.
+    """
     folder: Path = arguments.amend
     card = load_bundle(folder.parent.parent, folder.parent.name, folder.name).card
     words = about.read(arguments.about)
     others = tuple(compare.read(other, words) for other in arguments.compare)
     card = card.model_copy(update={"comparison": (*card.comparison, *others)})
-    if arguments.leave_one_source_out:
-        card = _left_out(card, words, arguments)
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    are_new = not set(seeds) & set(card.repeats[HELD_OUT].seeds)
+    if arguments.leave_one_source_out or are_new:
+        card = _again(card, words, arguments, seeds if are_new else ())
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     return folder
 
 
-def _left_out(card: Card, words: about.About, arguments: argparse.Namespace) -> Card:
-    """As many epochs as the cross-validation found best; the figures stand behind those of the cross-validation."""
+def _again(card: Card, words: about.About, arguments: argparse.Namespace, seeds: Sequence[int]) -> Card:
     images = prepare([arguments.data, *arguments.mixed], arguments.near)
-    material = images.only(splits.trainable(images.samples, images.groups))
-    workshop = Workshop(material, arguments)
-    chosen = words.judges(material.sources)
-    best = best_epoch(held_out(workshop, chosen, arguments), material.labels, chosen)
+    workshop = Workshop(images.only(splits.trainable(images.samples, images.groups)), arguments)
+    runs = held_out(workshop, words.judges(workshop.images.sources), arguments)
+    if arguments.leave_one_source_out:
+        card = _left_out(card, words, workshop, runs)
+    if seeds:
+        card = _repeated(card, words, workshop, runs, seeds)
+    return card
+
+
+def _left_out(card: Card, words: about.About, workshop: Workshop, runs: Sequence[HeldOut]) -> Card:
+    """As many epochs as the cross-validation found best; the figures stand behind those of the cross-validation."""
+    images = workshop.images
+    best = best_epoch(runs, images.labels, words.judges(images.sources))
     first = {name: got for name, got in card.metrics.items() if name.startswith(HELD_OUT)}
     found = figures.left_out(workshop, card, best + 1)
     return card.model_copy(update={"metrics": {**first, **found, **card.metrics}})
+
+
+def _repeated(
+    card: Card, words: about.About, workshop: Workshop, runs: Sequence[HeldOut], seeds: Sequence[int]
+) -> Card:
+    images = workshop.images
+    best = best_epoch(runs, images.labels, words.judges(images.sources))
+    found = figures.repeats(images, runs, best, seeds)
+    repeats = {name: _joined(card.repeats[name], more) for name, more in found.items()}
+    rows = (_averaged(card, words, workshop, runs),) if len(runs) > 1 else ()
+    return card.model_copy(update={"repeats": repeats, "comparison": (*card.comparison, *rows)})
+
+
+def _joined(known: Repeats, more: Repeats) -> Repeats:
+    """Seeds of two runs of equally many epochs, each judged after the epoch that was best in its run."""
+    old, new = len(known.seeds), len(more.seeds)
+    mean = [
+        round((old * before + new * after) / (old + new), 4)
+        for before, after in zip(known.by_epoch, more.by_epoch, strict=True)
+    ]
+    return Repeats(seeds=known.seeds + more.seeds, auc=known.auc + more.auc, by_epoch=tuple(mean))
+
+
+def _averaged(card: Card, words: about.About, workshop: Workshop, runs: Sequence[HeldOut]) -> Compared:
+    """What the networks of all seeds say together of the images that none of them saw."""
+    images = workshop.images
+    chosen = words.judges(images.sources)
+    (together,) = ensemble.averaged([[run] for run in runs], images.labels, chosen)
+    judged = judge(figures.held_out(workshop, [together], 0).only(chosen), card, "")
+    return Compared(
+        architecture=f"average of {len(runs)}: {workshop.backbone.title}",
+        epochs=len(runs[0].logits),
+        seeds=1,
+        n=judged.n,
+        auc=judged.auc,
+        auc_interval=judged.auc_interval,
+        files={},
+        refused=(_NOT_EXPORTED,),
+    )

@@ -80,6 +80,8 @@ def _cost(got: Compared, variant: Variant) -> str:
 
 
 def _verdict(got: Compared) -> str:
+    if not got.files:
+        return "not exported"
     return f"refused, {len(got.refused)} reasons" if got.refused else "passes"
 
 

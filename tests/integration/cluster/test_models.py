@@ -1,6 +1,5 @@
 """Several models side by side: listed, chosen by a job, switched without losing one; and a reading against a prior."""
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from tests.support.bundles import NAME, SHIPPED, copy_bundle, copy_committed
 from tests.support.cluster import Cluster
 from tests.support.images import scan
-from tests.support.waiting import wait_until
 
 _DEFAULT = f"{NAME}/{SHIPPED}"
 _OTHER = f"{NAME}/9.9.9"
@@ -83,8 +81,7 @@ def test_a_prior_read_by_another_model_is_refused(cluster: Cluster) -> None:
 
 def test_switching_the_default_loses_no_job(cluster: Cluster) -> None:
     jobs = [cluster.submit(scan()) for _ in range(30)]
-    cluster.signal("ml_worker", signal.SIGTERM)
-    wait_until(lambda: not cluster.is_running("ml_worker"), timeout_s=20, what="the old worker stops")
+    cluster.stop("ml_worker")
     cluster.set("MODEL_VERSION", "9.9.9")
     cluster.start("ml_worker")
     versions = [cluster.finished(job["id"])["readings"]["ml"]["model"]["version"] for job in jobs]
@@ -94,8 +91,7 @@ def test_switching_the_default_loses_no_job(cluster: Cluster) -> None:
 
 def test_test_time_views_are_averaged(cluster: Cluster) -> None:
     plain = cluster.run(scan())
-    cluster.signal("ml_worker", signal.SIGTERM)
-    wait_until(lambda: not cluster.is_running("ml_worker"), timeout_s=20, what="the old worker stops")
+    cluster.stop("ml_worker")
     cluster.set("ML_TTA", "true")
     cluster.start("ml_worker")
     averaged = cluster.run(scan())

@@ -215,7 +215,7 @@ def test_figures_are_added_to_the_card_of_a_bundle(
 ) -> None:
     monkeypatch.setitem(train.BACKBONES, "small", seeded_backbone)
     root = folder / "refused" / NAME
-    words = f"--backbone small --epochs 2 --folds 2 --seeds 2 --batch 4 --seed 7 --keep {folder / 'kept-2'}"
+    words = f"--backbone small --epochs 2 --folds 2 --seeds 2 --batch 4 --seed 0 --keep {folder / 'kept-1'}"
     sources = f"--data {folder / 'heads'} --mixed {folder / 'web'} --out {folder}"
     more = f"--amend {root / '2.0.0'} --leave-one-source-out --compare {root / '3.0.0'}"
     train.main([*words.split(), *sources.split(), *more.split()])
@@ -225,8 +225,19 @@ def test_figures_are_added_to_the_card_of_a_bundle(
         name for name in refused["1.0.0"].card.metrics if name.startswith("leave_one_source_out/")
     }
     assert list(after.metrics)[3].startswith("leave_one_source_out/")
-    assert len(after.comparison) == len(before.comparison) + 1
-    unchanged = {"metrics": before.metrics, "comparison": before.comparison}
+    *known, other, averaged = after.comparison
+    assert (tuple(known), other.epochs) == (before.comparison, 2)
+    assert averaged.architecture == f"average of 2: {before.architecture}"
+    assert (averaged.n, averaged.files) == (before.comparison[0].n, {})
+    assert averaged.refused == ("held-out figures alone: not exported",)
+    first = refused["1.0.0"].card
+    for name, got in after.repeats.items():
+        old, new = before.repeats[name], first.repeats[name]
+        assert (got.seeds, got.auc) == ((7, 8, 0, 1), old.auc + new.auc)
+        assert got.by_epoch == pytest.approx(
+            [(a + b) / 2 for a, b in zip(old.by_epoch, new.by_epoch, strict=True)], abs=1e-4
+        )
+    unchanged = {name: getattr(before, name) for name in ("metrics", "comparison", "repeats")}
     assert after.model_copy(update=unchanged) == before
 
 

@@ -1,0 +1,44 @@
+"""A worker that is told to stop does stop, whatever holds it up.
+
+Celery lets running tasks end first and then waits for its children, without an end where a child is stuck. After the
+lease of its stage a worker holds nothing any more, so there is nothing left to wait for.
+"""
+
+import faulthandler
+import logging
+import os
+import signal
+import time
+from contextlib import suppress
+from threading import Timer
+
+from billiard import active_children
+from celery.signals import worker_shutting_down
+
+log = logging.getLogger(__name__)
+
+#: For a child to say where it was.
+_LAST_WORDS_S = 0.5
+
+
+def stop_within(limit_s: float) -> None:
+    """Once told to stop, this Celery worker has `limit_s`; then the stack of each thread is logged, and it ends."""
+    faulthandler.enable()  # in the children too: SIGABRT makes them say where they are
+
+    def begin(**_: object) -> None:
+        timer = Timer(limit_s, _end, [limit_s])
+        timer.daemon = True
+        timer.start()
+
+    worker_shutting_down.connect(begin, weak=False)
+
+
+def _end(limit_s: float) -> None:
+    log.critical("told to stop %s s ago and still here: the stacks of all threads follow", limit_s)
+    faulthandler.dump_traceback()
+    for number in (signal.SIGABRT, signal.SIGKILL):
+        for child in active_children():
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, number)
+        time.sleep(_LAST_WORDS_S)
+    os._exit(1)
