@@ -89,7 +89,7 @@ def _averaged(card: Card, words: about.About, workshop: Workshop, runs: Sequence
     (together,) = ensemble.averaged([[run] for run in runs], images.labels, chosen)
     judged = judge(figures.held_out(workshop, [together], 0).only(chosen), card, "")
     return Compared(
-        architecture=f"average of {len(runs)}: {workshop.backbone.title}",
+        architecture=f"average of {len(runs)}: {card.architecture}",
         epochs=len(runs[0].logits),
         seeds=1,
         n=judged.n,

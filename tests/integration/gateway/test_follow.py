@@ -140,6 +140,7 @@ def test_a_finished_job_cannot_be_cancelled(house: House) -> None:
         (new_job_id() + "%0A", "malformed_job_id"),
         ("..%5C..%5Cprobe", "malformed_job_id"),
     ],
+    ids=("unknown", "short", "no time", "upper case", "line break", "path"),  # the same in every process
 )
 def test_ids_that_name_no_job(house: House, method: str, suffix: str, job_id: str, code: str) -> None:
     assert_problem(house.http.request(method, f"/v1/jobs/{job_id}{suffix}"), 404, code)

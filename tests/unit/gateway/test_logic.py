@@ -87,7 +87,7 @@ def test_a_poller_is_told_when_to_come_back_until_the_job_is_over(state: JobStat
     assert ("Retry-After" in poll_headers(job(state))) == (state not in TERMINAL)
 
 
-@pytest.mark.parametrize("state", TERMINAL - {JobState.CANCELLED})
+@pytest.mark.parametrize("state", sorted(TERMINAL - {JobState.CANCELLED}))
 def test_a_job_that_ended_otherwise_cannot_be_cancelled(state: JobState) -> None:
     with pytest.raises(ConflictError, match=state):
         check_cancelled(state)

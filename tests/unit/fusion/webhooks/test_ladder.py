@@ -13,7 +13,7 @@ def test_some_outcomes_are_final_at_once(outcome: DeliveryOutcome, state: Delive
     assert after(outcome, 1, 60, lambda: 0.5) == (state, 0)
 
 
-@pytest.mark.parametrize("outcome", set(DeliveryOutcome) - set(ENDS))
+@pytest.mark.parametrize("outcome", sorted(set(DeliveryOutcome) - set(ENDS)))
 def test_every_other_outcome_is_tried_again_later_and_later_and_then_given_up(
     outcome: DeliveryOutcome,
 ) -> None:
