@@ -23,7 +23,8 @@ MediaType = Literal["image/png", "image/jpeg", "application/dicom"]
 #: DICOM PS3.5, 9.1; what a device in the field writes may have leading zeros in a part.
 Uid = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 #: DICOM VR CS (PS3.5, 6.2).
-CodeString = Annotated[str, Field(pattern=r"^[A-Z0-9_][A-Z0-9_ ]{0,15}$")]
+CODE_STRING = r"^[A-Z0-9_][A-Z0-9_ ]{0,15}$"
+CodeString = Annotated[str, Field(pattern=CODE_STRING)]
 #: Counted from 1, as DICOM does.
 FrameNumber = Annotated[int, Field(ge=1)]
 #: Which frames to read: the one in the middle, every one, or that of a number.
@@ -90,6 +91,8 @@ class UnavailableReason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     #: The model the job asks for is not installed at the ML worker.
     MODEL_NOT_INSTALLED = "model_not_installed"
+    #: The image is of a modality that the model is not made for.
+    MODALITY_MISMATCH = "modality_mismatch"
     #: The image could not be prepared for sending.
     IMAGE_UNREADABLE = "image_unreadable"
     #: Writing may be part of the picture, and it may name a patient; nothing was sent.

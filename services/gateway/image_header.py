@@ -3,18 +3,18 @@
 import io
 import struct
 from dataclasses import dataclass
-from typing import Literal
 
 from PIL import Image, ImageFile, PngImagePlugin
 
+from services.gateway.dicom_elements import is_dicom
+from services.gateway.dicom_header import read_dicom_header
+from shared.contracts import DicomSource, MediaType
 from shared.errors import BadUploadError
 
 # Our own limit on pixels applies, to every size and without warnings.
 Image.MAX_IMAGE_PIXELS = None
 # Compressed text chunks of a stranger: together they may not unpack to more than one may alone.
 PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK
-
-MediaType = Literal["image/png", "image/jpeg"]
 
 #: How many of an image's last bytes `check_end` wants.
 TAIL_BYTES = 4096
@@ -26,6 +26,7 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 _MARKER = 0xFF
 _BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xDA)})
 #: How a whole file ends: the IEND chunk with its checksum; the EOI marker. Bytes after it are tolerated.
+#: That of a DICOM file is no mark: its pixels are counted where they are decoded.
 _ENDS: dict[MediaType, bytes] = {"image/png": b"\0\0\0\0IEND\xaeB`\x82", "image/jpeg": b"\xff\xd9"}
 #: Chunks of a PNG, or segments and stray bytes of a JPEG, that may stand before the pixels. Pillow takes each in
 #: Python, and a mebibyte of empty ones would stop the event loop for a third of a second.
@@ -39,14 +40,15 @@ class ImageHeader:
     media_type: MediaType
     width: int
     height: int
+    dicom: DicomSource | None = None
 
 
 def read_header(head: bytes, max_pixels: int) -> ImageHeader:
-    """Read the header of a PNG or JPEG from the file's first bytes; BadUploadError says what is wrong with it."""
+    """Read the header of a PNG, JPEG or DICOM file from its first bytes; BadUploadError says what is wrong with it."""
     if not head:
         raise BadUploadError("The `image` part is empty.", code="empty_image")
     if not head.startswith(_SIGNATURES):
-        raise _unsupported("The image is neither PNG nor JPEG.")
+        return _dicom(head, max_pixels)
     _check_pieces(head)
     with _opened(head) as image:
         return _checked(image, max_pixels)
@@ -54,10 +56,18 @@ def read_header(head: bytes, max_pixels: int) -> ImageHeader:
 
 def check_end(media_type: MediaType, tail: bytes) -> None:
     """BadUploadError unless the file's last `TAIL_BYTES` hold its end mark: it was cut off on its way to us."""
-    if _ENDS[media_type] not in tail:
+    if _ENDS.get(media_type, b"") not in tail:
         raise BadUploadError(
             "The image file is cut off: its end is missing.", code="image_truncated", status=422
         )
+
+
+def _dicom(head: bytes, max_pixels: int) -> ImageHeader:
+    if not is_dicom(head):
+        raise _unsupported("The image is neither PNG nor JPEG nor DICOM.")
+    header = read_dicom_header(head)
+    _check_size(header.width, header.height, max_pixels)
+    return ImageHeader("application/dicom", header.width, header.height, header.source)
 
 
 def _check_pieces(head: bytes) -> None:
@@ -101,12 +111,14 @@ def _checked(image: ImageFile.ImageFile, max_pixels: int) -> ImageHeader:
         raise _unsupported("The PNG is animated; send a single picture.", code="animated_image")
     if image.format not in _MEDIA_TYPES:
         raise _unsupported("The JPEG holds several pictures (MPO); send a single one.", code="animated_image")
-    if image.width * image.height > max_pixels:
-        size = f"{image.width} x {image.height}"
-        raise BadUploadError(
-            f"The image has {size} pixels; at most {max_pixels} are read.", code="too_many_pixels", status=422
-        )
+    _check_size(image.width, image.height, max_pixels)
     return ImageHeader(_MEDIA_TYPES[image.format], image.width, image.height)
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        said = f"The image has {width} x {height} pixels; at most {max_pixels} are read."
+        raise BadUploadError(said, code="too_many_pixels", status=422)
 
 
 def _damaged(detail: str) -> BadUploadError:

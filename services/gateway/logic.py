@@ -10,6 +10,7 @@ from shared.contracts import (
     Circuit,
     CircuitState,
     DeliveryPage,
+    FrameWish,
     ImageFacts,
     JobPage,
     JobView,
@@ -37,6 +38,9 @@ _PRIORITY_BYTES = 16
 #: Attempts after which a webhook is not sent again on demand: its log would grow for ever.
 _MOST_ATTEMPTS = 64
 
+#: Most bytes of a `frame` part: a word, or more digits than any number of frames has.
+_FRAME_BYTES = 16
+
 _YES_OR_NO = {b"": False, b"false": False, b"true": True}
 _YES_OR_NO_BYTES = 16
 
@@ -54,6 +58,8 @@ class Submission:
     #: An earlier job over the same image and model will do.
     deduplicate: bool = False
     webhook: Webhook | None = None
+    #: Writing is part of the picture.
+    burned_in_text: bool = False
 
 
 def field_limits(settings: GatewaySettings) -> dict[str, int]:
@@ -64,21 +70,26 @@ def field_limits(settings: GatewaySettings) -> dict[str, int]:
         "model": _NAME_BYTES,
         "prior_job_id": _NAME_BYTES,
         "deduplicate": _YES_OR_NO_BYTES,
+        "frame": _FRAME_BYTES,
+        "burned_in_text": _YES_OR_NO_BYTES,
         **WEBHOOK_LIMITS,
     }
 
 
 def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: GatewaySettings) -> Submission:
     """What a form asks for; BadUploadError where a field is not usable."""
+    wished = with_frame(image, fields.get("frame", b""), settings.max_frames)
+    says_text = _yes_or_no(fields, "burned_in_text")
     return Submission(
-        image=image,
+        image=wished,
         priority=_priority(fields.get("priority", b"routine")),
         metadata=parse_metadata(fields.get("metadata", b"{}"), settings.max_metadata_keys),
-        gemini_skipped=_gemini_skipped(settings),
+        gemini_skipped=_gemini_skipped(wished, settings, says_text=says_text),
         model=_text(fields, "model"),
         prior_job_id=_text(fields, "prior_job_id"),
         deduplicate=_yes_or_no(fields, "deduplicate"),
         webhook=parse_webhook(fields, settings.webhook_destinations),
+        burned_in_text=says_text,
     )
 
 
@@ -103,14 +114,56 @@ def wanted_again(job: JobView, settings: GatewaySettings) -> Submission:
         image=job.image,
         priority=job.priority,
         metadata=job.metadata,
-        gemini_skipped=_gemini_skipped(settings),
+        gemini_skipped=_gemini_skipped(job.image, settings, says_text=_said_text(job)),
         model=job.model,
         prior_job_id=job.prior_job_id,
     )
 
 
-def _gemini_skipped(settings: GatewaySettings) -> SkippedReading | None:
-    return None if settings.gemini_enabled else SkippedReading(reason=SkippedReason.NOT_CONFIGURED)
+def _gemini_skipped(
+    image: ImageFacts, settings: GatewaySettings, *, says_text: bool
+) -> SkippedReading | None:
+    if not settings.gemini_enabled:
+        return SkippedReading(reason=SkippedReason.NOT_CONFIGURED)
+    if says_text:
+        return SkippedReading(reason=SkippedReason.BURNED_IN_TEXT)
+    if image.dicom is not None and image.dicom.frame == "all" and image.dicom.number_of_frames > 1:
+        return SkippedReading(reason=SkippedReason.ALL_FRAMES)
+    return None
+
+
+def _said_text(job: JobView) -> bool:
+    """Whether the caller said of the job's image that writing is part of it."""
+    gemini = job.readings.gemini
+    return isinstance(gemini, SkippedReading) and gemini.reason is SkippedReason.BURNED_IN_TEXT
+
+
+def with_frame(image: ImageFacts, wish: bytes, max_frames: int) -> ImageFacts:
+    """The image with the frames that the caller wants read; BadUploadError (422) where it has no such."""
+    if not wish:
+        return image
+    if image.dicom is None:
+        said = "`frame` is for DICOM images: a PNG or a JPEG has one picture."
+        raise BadUploadError(said, code="bad_frame", status=422)
+    frame = _frame(wish)
+    count = image.dicom.number_of_frames
+    if frame == "all" and count > max_frames:
+        said = f"The image has {count} frames; at most {max_frames} are read with `frame=all`."
+        raise BadUploadError(said, code="too_many_frames", status=422)
+    if isinstance(frame, int) and frame > count:
+        raise BadUploadError(
+            f"The image has {count} frame(s): none is {frame}.", code="bad_frame", status=422
+        )
+    return image.model_copy(update={"dicom": image.dicom.model_copy(update={"frame": frame})})
+
+
+def _frame(wish: bytes) -> FrameWish:
+    words: dict[bytes, FrameWish] = {b"middle": "middle", b"all": "all"}
+    if wish in words:
+        return words[wish]
+    if wish.isdigit() and int(wish) > 0:
+        return int(wish)
+    raise BadUploadError("`frame` must be `middle`, `all` or a number from 1.", code="bad_frame", status=422)
 
 
 def stages_to_publish(gemini_skipped: SkippedReading | None) -> tuple[Stage, ...]:

@@ -16,8 +16,8 @@ from shared.errors import BadUploadError
 if TYPE_CHECKING:  # it does not exist at run time
     from python_multipart.multipart import MultipartCallbacks
 
-#: An image, a priority and metadata are three; the rest is room to name the wrong one in a clear answer.
-_MAX_PARTS = 8
+#: An image and the fields that may stand beside it are ten; the rest is room to name the wrong one in a clear answer.
+_MAX_PARTS = 12
 #: RFC 2046, 5.1.1.
 _MAX_BOUNDARY_BYTES = 70
 

@@ -33,7 +33,7 @@ _FORM = {
     "required": ["image"],
     "additionalProperties": False,
     "properties": {
-        "image": {"type": "string", "format": "binary", "description": "One PNG or JPEG."},
+        "image": {"type": "string", "format": "binary", "description": "One PNG, JPEG or DICOM file."},
         "priority": {"type": "string", "enum": list(Priority), "default": Priority.ROUTINE},
         "model": {
             "type": "string",
@@ -45,6 +45,18 @@ _FORM = {
             "default": "",
             "pattern": "^(job_[0-9a-d][0-9a-f]{31})?$",
             "description": "An earlier finished job of yours: the result then carries the change since.",
+        },
+        "frame": {
+            "type": "string",
+            "pattern": "^(middle|all|[0-9]{0,15}[1-9][0-9]{0,15})?$",
+            "default": "middle",
+            "description": "Of a DICOM image with several frames: which to read, `middle`, `all`, or a number from 1.",
+        },
+        "burned_in_text": {
+            "type": "string",
+            "enum": ["true", "false"],
+            "default": "false",
+            "description": "`true`: writing is part of the picture, which is therefore not sent to Gemini.",
         },
         "deduplicate": {
             "type": "string",
@@ -130,7 +142,7 @@ SUBMISSION_BODY = {
                     name: {"summary": name, "value": fields} for name, fields in SUBMISSIONS.items()
                 },
                 "encoding": {
-                    "image": {"contentType": "image/png, image/jpeg"},
+                    "image": {"contentType": "image/png, image/jpeg, application/dicom"},
                     "metadata": {"contentType": "application/json"},
                 },
             }

@@ -58,6 +58,10 @@ def repeatable(wanted: Submission, alias: Alias | None) -> Repeatable:
         raise BadUploadError(said, code="bad_deduplicate", status=422)
     asked = asdict(wanted) | {"image": wanted.image.sha256}
     del asked["gemini_skipped"]
+    if wanted.image.dicom is not None:
+        asked["frame"] = wanted.image.dicom.frame
+    if not wanted.burned_in_text:  # so that what was said without the word, before there was one, is the same
+        del asked["burned_in_text"]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return Repeatable(hashlib.sha256(canonical.encode()).hexdigest(), alias, wanted.deduplicate)
 

@@ -40,6 +40,9 @@ class GatewaySettings(Settings):
     max_pixels: int = Field(
         30_000_000, ge=1, description="Most pixels an image may have, width times height."
     )
+    max_frames: int = Field(
+        64, ge=1, description="Most frames of an image that is read with `frame=all`; one of more is refused."
+    )
     max_metadata_bytes: int = Field(4096, ge=2, description="Largest `metadata` part, in bytes.")
     max_metadata_keys: int = Field(32, ge=0, description="Most entries in `metadata`.")
     upload_timeout_s: Seconds = Field(

@@ -71,4 +71,5 @@ class ImageUpload:
             size_bytes=self._size_bytes,
             width=header.width,
             height=header.height,
+            dicom=header.dicom,
         )

@@ -3,7 +3,7 @@
 from services.gemini_worker.failure import ReadingFailedError
 from services.gemini_worker.image import encode_bare
 from services.gemini_worker.settings import GeminiWorkerSettings
-from shared.contracts import UnavailableReason
+from shared.contracts import FrameWish, UnavailableReason
 from shared.image import decoder
 from shared.image.decoder import DecodeTimeoutError
 
@@ -20,15 +20,19 @@ class Decoder:
             settings, max_pixels=settings.gemini_max_image_pixels, least_side=self._max_side_px
         )
 
-    def prepare(self, data: bytes, *, timeout_s: float) -> bytes:
-        """The image as it may be sent; ReadingFailedError (BUSY) when its turn is not over after `timeout_s`.
+    def prepare(self, data: bytes, frame: FrameWish = "middle", *, timeout_s: float) -> bytes:
+        """The image as it may be sent, of several frames the one wished for.
 
+        ReadingFailedError: BUSY when its turn is not over after `timeout_s`, BURNED_IN_TEXT where it may not be sent.
         ImageError where it cannot be decoded.
         """
         try:
-            pixels = self._decoder.decode(data, timeout_s=timeout_s).pixels
+            decoded = self._decoder.decode(data, frame, timeout_s=timeout_s)
         except DecodeTimeoutError:
             raise ReadingFailedError(
                 UnavailableReason.BUSY, "There was no time left to ask Gemini once the image was prepared."
             ) from None
-        return encode_bare(pixels, max_side_px=self._max_side_px)
+        if decoded.dicom is not None and decoded.dicom.burned_in:
+            said = f"Writing may be part of the picture, so that it stays in the house: {decoded.dicom.burned_in}."
+            raise ReadingFailedError(UnavailableReason.BURNED_IN_TEXT, said)
+        return encode_bare(decoded.pixels, max_side_px=self._max_side_px)

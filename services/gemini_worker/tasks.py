@@ -15,7 +15,7 @@ from services.gemini_worker.guarded import GuardedReader
 from services.gemini_worker.limit import RequestLimit
 from services.gemini_worker.reader import SecondReader
 from services.gemini_worker.settings import GeminiWorkerSettings
-from shared.contracts import GeminiReading, UnavailableReading, UnavailableReason
+from shared.contracts import FrameWish, GeminiReading, UnavailableReading, UnavailableReason
 from shared.errors import BlobMissingError, ImageError
 from shared.ledger import Claim
 from shared.ledger.ledger import connect
@@ -54,21 +54,24 @@ class Asker:
         self._reader = _guarded(settings) if settings.gemini_api_key else None
         self._decoder = Decoder(settings)
 
-    def ask(self, data: bytes) -> GeminiReading | UnavailableReading:
-        """Gemini's reading of an uploaded image, or why there is none. LedgerUnavailableError when Redis is away."""
+    def ask(self, data: bytes, frame: FrameWish = "middle") -> GeminiReading | UnavailableReading:
+        """Gemini's reading of an uploaded image, of several frames the one wished for, or why there is none.
+
+        LedgerUnavailableError when Redis is away.
+        """
         if self._reader is None:
             return _NO_KEY
         try:
-            return self._ask(self._reader, data)
+            return self._ask(self._reader, data, frame)
         except ReadingFailedError as failure:
             return UnavailableReading(reason=failure.reason, detail=failure.detail)
         except ImageError as error:
             return UnavailableReading(reason=UnavailableReason.IMAGE_UNREADABLE, detail=error.detail)
 
-    def _ask(self, reader: SecondReader, data: bytes) -> GeminiReading:
+    def _ask(self, reader: SecondReader, data: bytes, frame: FrameWish) -> GeminiReading:
         knobs = self._settings
         start = time.perf_counter()
-        bare = self._decoder.prepare(data, timeout_s=knobs.gemini_timeout_s * (1 - _CALL_SHARE))
+        bare = self._decoder.prepare(data, frame, timeout_s=knobs.gemini_timeout_s * (1 - _CALL_SHARE))
         prepared = time.perf_counter()
         answer = logic.parse_answer(read_with_budget(reader, bare, knobs, spent_s=prepared - start))
         done = time.perf_counter()
@@ -96,4 +99,5 @@ def _read(resources: Resources, asker: Asker, claim: Claim) -> None:
             UnavailableReading(reason=UnavailableReason.IMAGE_UNREADABLE, detail=error.detail),
         )
         return
-    settle(resources, claim, asker.ask(data))
+    source = claim.job.image.dicom
+    settle(resources, claim, asker.ask(data, source.frame if source else "middle"))

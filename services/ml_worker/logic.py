@@ -1,12 +1,12 @@
 """From the network's raw outputs to the ML reading. Pure: no file, no clock, no settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from services.ml_worker import peak
 from services.ml_worker.model import Card, RawOutputs
-from shared.contracts import AbstainReason, Label, MlReading, ModelRef
+from shared.contracts import AbstainReason, FrameReading, Label, MlReading, ModelRef
 
 _CAM_DECIMALS = 4
 _SCORE_DECIMALS = 4
@@ -45,6 +45,37 @@ def reading(
         body_part=card.body_part,
         image_notes=notes,
         timings_ms=dict(timings_ms),
+    )
+
+
+def chosen(readings: Sequence[MlReading]) -> MlReading:
+    """The reading that stands for all frames: the highest P(positive) of those that do not abstain; of all, if all do.
+
+    Of equals the first. The more frames, the likelier that one of them is high by chance: the model's error rates are
+    those of one picture (docs/dicom.md).
+    """
+    committed = [reading for reading in readings if not reading.abstained]
+    return max(committed or readings, key=lambda reading: reading.p_positive)
+
+
+def of_all(readings: Sequence[MlReading]) -> MlReading:
+    """The chosen reading; where there were several frames, with what each of them said."""
+    if len(readings) == 1:
+        return readings[0]
+    best = chosen(readings)
+    note = f"highest P(positive) of {len(readings)} frames"
+    return best.model_copy(
+        update={"frames": tuple(map(_of_frame, readings)), "image_notes": (note, *best.image_notes)}
+    )
+
+
+def _of_frame(reading: MlReading) -> FrameReading:
+    return FrameReading(
+        frame=reading.frame or 1,
+        label=reading.label,
+        p_positive=reading.p_positive,
+        ood_score=reading.ood_score,
+        abstain_reason=reading.abstain_reason,
     )
 
 

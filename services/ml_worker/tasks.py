@@ -14,6 +14,8 @@ from shared.ledger import Claim
 from shared.names import Blob, Stage, Task, blob_path
 from shared.worker import Resources, settle, work_on
 
+_REASONS = {"modality_mismatch": UnavailableReason.MODALITY_MISMATCH}
+
 
 def register(app: Celery, settings: MlWorkerSettings, installed: InstalledModels) -> None:
     """Make the task known to `app`, and have each child load the model before its first job."""
@@ -35,14 +37,17 @@ def _read(resources: Resources, reader: Reader, claim: Claim) -> None:
     job = claim.job
     try:
         data = resources.blobs.get_checked(job.image_path, job.image.sha256)
-        found = reader.read(data, wish=job.model)
+        found = reader.read(data, wish=job.model, source=job.image.dicom)
     except (ImageError, BlobMissingError) as error:
-        _fail(resources, claim, error, UnavailableReason.IMAGE_UNREADABLE)
+        reason = _REASONS.get(error.code, UnavailableReason.IMAGE_UNREADABLE)
+        _fail(resources, claim, error, reason)
         return
     except ModelMissingError as error:
         _fail(resources, claim, error, UnavailableReason.MODEL_NOT_INSTALLED)
         return
     resources.blobs.put(blob_path(job.ref, Blob.PREVIEW), found.preview, durable=False)
+    if found.header is not None:
+        resources.blobs.put(blob_path(job.ref, Blob.DICOM_HEADER), found.header.encode())
     settle(resources, claim, found.reading)
 
 

@@ -12,26 +12,40 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from shared.errors import ImageError
-from shared.image.decode import DecodedImage, decode
+from shared.image.decode import decode_frames
+from shared.image.picture import DecodedImage, Limits
 
 
 def main(
-    handle: int, memory: int, *, max_pixels: int, least_side: int, memory_bytes: int, cpu_s: int
+    handle: int,
+    memory: int,
+    *,
+    max_pixels: int,
+    least_side: int,
+    max_frames: int,
+    memory_bytes: int,
+    cpu_s: int,
 ) -> None:
-    """Serve `handle`, a connected socket, until it is closed; pixels go into the shared `memory`, a file."""
+    """Serve `handle`, a connected socket, until it is closed; pixels go into the shared `memory`, a file.
+
+    What is sent is a wish for frames (JSON), then the file; what is answered is each picture's facts, and `null` behind
+    the last. Whoever has taken a picture out of the memory says so, and then the next one is made.
+    """
     # The worker ends this one by closing the connection, after what it still holds is done.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     _limit_memory(memory_bytes)
     with Connection(handle) as worker, mmap.mmap(memory, 0) as pixels:
         worker.send_bytes(b"ready")
-        while (file := _next(worker)) is not None:
+        limits = Limits(max_pixels, least_side, max_frames)
+        while (wish := _next(worker)) is not None and (file := _next(worker)) is not None:
             _limit_cpu(cpu_s)
-            _answer(worker, file, max_pixels, least_side, pixels)
+            _answer(worker, decode_frames(file, json.loads(wish), limits), pixels)
 
 
 def _next(worker: "Connection[bytes, bytes]") -> bytes | None:
@@ -41,28 +55,23 @@ def _next(worker: "Connection[bytes, bytes]") -> bytes | None:
         return None
 
 
-def _answer(
-    worker: "Connection[bytes, bytes]", file: bytes, max_pixels: int, least_side: int, pixels: mmap.mmap
-) -> None:
+def _answer(worker: "Connection[bytes, bytes]", pictures: Iterator[DecodedImage], pixels: mmap.mmap) -> None:
     try:
-        decoded = decode(file, max_pixels=max_pixels, least_side=least_side)
+        for decoded in pictures:
+            content = decoded.pixels.tobytes()
+            pixels[: len(content)] = content
+            worker.send_bytes(json.dumps(_facts(decoded)).encode())
+            if _next(worker) is None:
+                return
     except ImageError as error:
         worker.send_bytes(json.dumps({"code": error.code, "detail": error.detail}).encode())
     else:
-        content = decoded.pixels.tobytes()
-        pixels[: len(content)] = content
-        worker.send_bytes(json.dumps(_facts(decoded)).encode())
+        worker.send_bytes(b"null")
 
 
 def _facts(decoded: DecodedImage) -> dict[str, object]:
     pixels = decoded.pixels
-    return {
-        "mode": pixels.mode,
-        "size": pixels.size,
-        "width": decoded.width,
-        "height": decoded.height,
-        "notes": decoded.notes,
-    }
+    return {**decoded._asdict(), "pixels": (pixels.mode, pixels.size)}
 
 
 def _limit_memory(extra: int) -> None:
@@ -80,7 +89,7 @@ def _limit_cpu(seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    names = ("max_pixels", "least_side", "memory_bytes", "cpu_s")
+    names = ("max_pixels", "least_side", "max_frames", "memory_bytes", "cpu_s")
     try:
         main(int(sys.argv[1]), int(sys.argv[2]), **dict(zip(names, map(int, sys.argv[3:]), strict=True)))
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The one decode: PNG and JPEG of 8 or 16 bits, grey, colour, palette, alpha or CMYK, to upright L or RGB.
+"""The one decode: PNG and JPEG of 8 or 16 bits, grey, colour, palette, alpha or CMYK, and DICOM, to upright L or RGB.
 
 Everything that can be wrong with the pixels of an accepted upload surfaces here as ImageError, and so does
 running out of memory over it: a MemoryError that leaves a Celery task can take the whole worker down (celery 5.7
@@ -11,13 +11,17 @@ import warnings
 import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 
 from shared.errors import ImageError
+from shared.image.picture import Convert, DecodedImage, Limits, check_size, shrink, too_many_pixels
+
+if TYPE_CHECKING:  # pydantic is nothing for the decoding process, which is to stay small
+    from shared.contracts import FrameWish
 
 # Compressed text of a stranger: all of a file's together may not unpack to more than one chunk may alone.
 PngImagePlugin.MAX_TEXT_MEMORY = PngImagePlugin.MAX_TEXT_CHUNK
@@ -30,8 +34,8 @@ _JPEG = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
 #: A progressive JPEG has about ten; every one costs a pass over the whole picture however little it holds.
 _MAX_SCANS = 200
-#: Rows of the result made at once while reducing: what bounds the memory of a conversion.
-_BAND_ROWS = 32
+#: Where a DICOM file says that it is one: behind a preamble in which anything may stand (PS3.10, 7.1).
+_DICOM_AT, _DICOM = 128, b"DICM"
 
 _TRANSPOSE_OF_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,83 +65,94 @@ _BROKEN_FILE = (
     zlib.error,
 )
 
-Convert = Callable[[Image.Image], Image.Image]
-
-
-@dataclass(frozen=True)
-class DecodedImage:
-    """Upright pixels, without any metadata."""
-
-    #: Mode L or RGB, 8 bit. The original size, or reduced to a long side from `least_side` to just under twice that.
-    pixels: Image.Image
-    #: Of the original, in px, as a viewer shows it: after the EXIF orientation.
-    width: int
-    height: int
-    #: What was done beyond the plain path, one phrase each.
-    notes: tuple[str, ...]
-
 
 def decode(data: bytes, *, max_pixels: int, least_side: int) -> DecodedImage:
     """Decode an image of at most `max_pixels` (width x height), reduced where it is far larger than needed.
 
     least_side: px; the long side keeps at least this much. JPEG detail that this would throw away is not decoded.
-    Whatever is wrong with the file is an ImageError, with code `image_type_unsupported`, `image_unreadable`,
-    `image_multiframe`, `image_too_many_pixels`, `image_too_many_scans` or `image_too_large_for_memory`.
+    Of several frames the middle one is decoded. Errors: as of `decode_frames`.
     """
-    decoder = next((found for signature, found in _FORMATS.items() if data.startswith(signature)), None)
-    if decoder is None:
-        raise ImageError("Only PNG and JPEG images can be read.", code="image_type_unsupported")
+    (picture,) = decode_frames(data, "middle", Limits(max_pixels, least_side))
+    return picture
+
+
+def decode_frames(data: bytes, wish: "FrameWish", limits: Limits) -> Iterator[DecodedImage]:
+    """Decode the frames that are wished for, one after the other; an image without frames is one.
+
+    Whatever is wrong with the file is an ImageError, with code `image_type_unsupported`, `image_unreadable`,
+    `image_multiframe`, `image_too_many_pixels`, `image_too_many_scans`, `image_too_large_for_memory`, or one of
+    `shared.image.dicom.pictures`.
+    """
+    pictures = _format_of(data)(data, wish, limits)
+    while (picture := _next(pictures, limits)) is not None:
+        yield picture
+
+
+def _next(pictures: Iterator[DecodedImage], limits: Limits) -> DecodedImage | None:
     try:
         with warnings.catch_warnings():
             # Of sizes below twice Pillow's own limit, where ours counts, and of EXIF blocks cut short.
             warnings.simplefilter("ignore")
-            return decoder(data, max_pixels, least_side)
+            return next(pictures, None)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(max_pixels) from error
+        raise too_many_pixels(limits.max_pixels) from error
     except MemoryError as error:
         raise ImageError("The image needs more memory than it may have.", code=OUT_OF_MEMORY) from error
     except _BROKEN_FILE as error:
         raise ImageError("The image is damaged or incomplete.", code="image_unreadable") from error
 
 
-def _png(data: bytes, max_pixels: int, least_side: int) -> DecodedImage:
+def _format_of(data: bytes) -> "Pictures":
+    for signature, pictures in _FORMATS.items():
+        if data.startswith(signature):
+            return pictures
+    if data[_DICOM_AT : _DICOM_AT + len(_DICOM)] == _DICOM:
+        return _dicom
+    raise ImageError("Only PNG, JPEG and DICOM images can be read.", code="image_type_unsupported")
+
+
+def _png(data: bytes, _: "FrameWish", limits: Limits) -> Iterator[DecodedImage]:
     with Image.open(BytesIO(data), formats=("PNG",)) as image:
-        return _picture(image, max_pixels, least_side)
+        yield _picture(image, limits)
 
 
-def _jpeg(data: bytes, max_pixels: int, least_side: int) -> DecodedImage:
+def _jpeg(data: bytes, _: "FrameWish", limits: Limits) -> Iterator[DecodedImage]:
     if data.count(_JPEG_SCAN) > _MAX_SCANS:
         raise ImageError(f"The JPEG has more than {_MAX_SCANS} scans.", code="image_too_many_scans")
     with Image.open(BytesIO(data), formats=("JPEG",)) as image:
-        return _picture(image, max_pixels, least_side)
+        yield _picture(image, limits)
 
+
+def _dicom(data: bytes, wish: "FrameWish", limits: Limits) -> Iterator[DecodedImage]:
+    from shared.image import dicom  # noqa: PLC0415 - see there
+
+    return dicom.pictures(data, wish, limits)
+
+
+#: Makes the pictures of a file, which need not be sound.
+Pictures = Callable[[bytes, "FrameWish", Limits], Iterator[DecodedImage]]
 
 #: By its first bytes, whatever a file calls itself. A further format is a function and a line here.
-_FORMATS: dict[bytes, Callable[[bytes, int, int], DecodedImage]] = {_PNG: _png, _JPEG: _jpeg}
+_FORMATS: dict[bytes, Pictures] = {_PNG: _png, _JPEG: _jpeg}
 
 
-def _picture(image: ImageFile.ImageFile, max_pixels: int, least_side: int) -> DecodedImage:
+def _picture(image: ImageFile.ImageFile, limits: Limits) -> DecodedImage:
     width, height = image.size
-    if width * height > max_pixels:
-        raise _too_many_pixels(max_pixels)
+    check_size(width, height, limits)
     if getattr(image, "n_frames", 1) > 1:
         raise ImageError("The image has more than one frame.", code="image_multiframe")
-    factor = max(1, max(width, height) // least_side)
+    factor = max(1, max(width, height) // limits.least_side)
     image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))
     image.load()
     orientation, notes = _orientation(image)
     convert, note = _conversion(image)
-    pixels = _shrink(image, convert, least_side)
+    pixels = shrink(image, convert, limits.least_side)
     if orientation in _TRANSPOSE_OF_ORIENTATION:
         pixels = pixels.transpose(_TRANSPOSE_OF_ORIENTATION[orientation])
     shown = (height, width) if orientation in {5, 6, 7, 8} else (width, height)
     return DecodedImage(pixels, *shown, notes=notes + note)
-
-
-def _too_many_pixels(max_pixels: int) -> ImageError:
-    return ImageError(f"The image has more than {max_pixels:,} pixels.", code="image_too_many_pixels")
 
 
 def _orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
@@ -183,24 +198,3 @@ def _on_black(part: Image.Image, *, gray: bool) -> Image.Image:
     flat = Image.new("RGB", part.size)
     flat.paste(layer, mask=layer)
     return flat.convert("L") if gray else flat
-
-
-def _shrink(image: Image.Image, convert: Convert, least_side: int) -> Image.Image:
-    """Convert, and average blocks of pixels so that the long side is just over `least_side`, a band at a time.
-
-    Beside the decoded image only one band is held in its converted form: 30 megapixels with alpha would
-    otherwise cost several times their 120 MB.
-    """
-    factor = max(1, max(image.size) // least_side)
-    if factor == 1:
-        return convert(image)
-    bands = [convert(band).reduce(factor) for band in _bands(image, factor * _BAND_ROWS)]
-    pixels = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
-    for index, band in enumerate(bands):
-        pixels.paste(band, (0, index * _BAND_ROWS))
-    return pixels
-
-
-def _bands(image: Image.Image, rows: int) -> Iterator[Image.Image]:
-    for top in range(0, image.height, rows):
-        yield image.crop((0, top, image.width, min(top + rows, image.height)))

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,8 +24,10 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from shared.contracts import FrameWish
 from shared.errors import ImageError, MediScanError
-from shared.image.decode import OUT_OF_MEMORY, DecodedImage
+from shared.image.decode import OUT_OF_MEMORY
+from shared.image.picture import DecodedImage, DicomFacts, Limits
 from shared.image.settings import DecodeSettings
 
 _ROOT = Path(__file__).parents[2]
@@ -35,12 +37,15 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(8 << 20),
     "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 #: Bytes a pixel of the result.
 _BYTES = {"L": 1, "RGB": 3}
 _STARTUP_S = 20
 _SEND_S = 5
+#: What the child is told once a picture has been taken out of the shared memory.
+_TAKEN = b"taken"
 #: Longest wait for a child: some multiple of the processor time it may take, for it may have to share the processor.
 _PATIENCE, _PATIENCE_MORE_S = 5, 10
 #: What a decoding library's own crash looks like; SIGKILL may have other reasons than the file.
@@ -65,7 +70,8 @@ class Decoder:
     """Decodes one image at a time; further callers wait. Make it anywhere, use it after any fork."""
 
     def __init__(self, settings: DecodeSettings, *, max_pixels: int, least_side: int) -> None:
-        self._numbers = _Numbers(max_pixels, least_side, settings.decode_memory_bytes, settings.decode_cpu_s)
+        limits = Limits(max_pixels, least_side, settings.max_frames)
+        self._numbers = _Numbers(*limits, settings.decode_memory_bytes, settings.decode_cpu_s)
         self._patience_s = _PATIENCE * settings.decode_cpu_s + _PATIENCE_MORE_S
         self._lock = Lock()
         self._child: _Child | None = None
@@ -76,21 +82,35 @@ class Decoder:
         with self._lock:
             self._running()
 
-    def decode(self, data: bytes, *, timeout_s: float | None = None) -> DecodedImage:
-        """As `shared.image.decode.decode`, with ImageError code `image_too_slow` as well.
+    def decode(
+        self, data: bytes, frame: FrameWish = "middle", *, timeout_s: float | None = None
+    ) -> DecodedImage:
+        """As `shared.image.decode.decode`, with ImageError code `image_too_slow` as well; of frames the one wished for.
 
         DecodeTimeoutError when it is not done, or not begun, `timeout_s` after the call; DecoderLostError.
+        """
+        (picture,) = self.frames(data, frame, timeout_s=timeout_s)
+        return picture
+
+    def frames(
+        self, data: bytes, wish: FrameWish, *, timeout_s: float | None = None
+    ) -> Generator[DecodedImage, None, None]:
+        """The frames that are wished for, one after the other, within one image's processor time. Errors as `decode`.
+
+        Nobody else's turn comes until the last is taken, or the generator is closed.
         """
         give_up = time.monotonic() + (timeout_s or self._patience_s)
         with self._turn(give_up):
             child = self._running()
             try:
-                return child.decode(data, give_up)
+                yield from child.pictures(data, wish, give_up)
             except ImageError as error:
                 if child.is_gone or error.code == OUT_OF_MEMORY:  # malloc need not have got all of it back
                     self._drop()
                 raise
-            except BaseException:  # a time limit too: what it still says would be taken for the next answer
+            except (
+                BaseException
+            ):  # a time limit or a close too: what it still says would be taken for the next answer
                 self._drop()
                 raise
 
@@ -126,6 +146,7 @@ class _Numbers(NamedTuple):
 
     max_pixels: int
     least_side: int
+    max_frames: int
     memory_bytes: int
     cpu_s: int
 
@@ -147,23 +168,29 @@ class _Child:
         self.is_gone = False
         self._receive(time.monotonic() + _STARTUP_S)
 
-    def decode(self, data: bytes, give_up: float) -> DecodedImage:
-        try:
-            self._connection.send_bytes(data)
-        except BlockingIOError as error:
-            raise DecodeTimeoutError("The decoding process takes nothing.") from error
-        except OSError as error:
-            raise self._lost() from error
-        facts = json.loads(self._receive(give_up))
-        if "code" in facts:
-            raise ImageError(facts["detail"], code=facts["code"])
-        return _decoded(facts, self._pixels)
+    def pictures(self, data: bytes, wish: FrameWish, give_up: float) -> Iterator[DecodedImage]:
+        """Each picture, with everything of it taken out of the shared memory."""
+        self._send(json.dumps(wish).encode())
+        self._send(data)
+        while (facts := json.loads(self._receive(give_up))) is not None:
+            if "code" in facts:
+                raise ImageError(facts["detail"], code=facts["code"])
+            yield _decoded(facts, self._pixels)
+            self._send(_TAKEN)
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
         self._connection.close()
         self._pixels.close()
+
+    def _send(self, message: bytes) -> None:
+        try:
+            self._connection.send_bytes(message)
+        except BlockingIOError as error:
+            raise DecodeTimeoutError("The decoding process takes nothing.") from error
+        except OSError as error:
+            raise self._lost() from error
 
     def _receive(self, give_up: float) -> bytes:
         try:
@@ -201,6 +228,7 @@ def _started(
 
 
 def _decoded(facts: dict[str, Any], pixels: mmap.mmap) -> DecodedImage:
-    mode, (width, height) = facts["mode"], facts["size"]
+    mode, (width, height) = facts.pop("pixels")
     image = Image.frombytes(mode, (width, height), pixels[: width * height * _BYTES[mode]])
-    return DecodedImage(image, facts["width"], facts["height"], tuple(facts["notes"]))
+    notes, dicom = tuple(facts.pop("notes")), facts.pop("dicom")
+    return DecodedImage(image, notes=notes, dicom=DicomFacts(*dicom) if dicom else None, **facts)

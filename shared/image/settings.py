@@ -20,3 +20,6 @@ class DecodeSettings(Settings):
         ge=1,
         description="Processor time that decoding one image may take; one that needs more is refused.",
     )
+    max_frames: int = Field(
+        64, ge=1, description="Most frames of an image that is read with `frame=all`; one of more is refused."
+    )

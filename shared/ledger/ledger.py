@@ -612,7 +612,8 @@ def _alias_keys(ref: JobRef, new: NewJob, alias: Alias | None) -> list[str]:
 
 
 def _image_key(tenant: str, image: ImageFacts, model: str | None) -> str:
-    return Key.alias(tenant, "image", f"{image.sha256} {model or ''}")
+    frame = f" {image.dicom.frame}" if image.dicom else ""
+    return Key.alias(tenant, "image", f"{image.sha256} {model or ''}{frame}")
 
 
 def _fields(flat: list[str]) -> Fields:

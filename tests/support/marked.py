@@ -6,7 +6,10 @@ import zlib
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydicom import Dataset
+from pydicom.tag import Tag
 
+from tests.support import dicoms
 from tests.support.images import scan
 
 #: Nobody's, and in no library's text.
@@ -37,6 +40,34 @@ def marked_png() -> bytes:
     out = io.BytesIO()
     _picture().save(out, "PNG", pnginfo=text, exif=_exif())
     return out.getvalue()
+
+
+def marked_dicom() -> bytes:
+    """In public and private attributes, inside a sequence, in the preamble, and behind the pixels."""
+    inner = Dataset()
+    inner.PatientName = inner.StudyDescription = NAME
+    made = dicoms.dataset(
+        dicoms.slope(), ReferencedImageSequence=[inner], DataSetTrailingPadding=NAME.encode()
+    )
+    for keyword in (
+        "PatientName",
+        "PatientID",
+        "PatientComments",
+        "ReferringPhysicianName",
+        "StudyDescription",
+    ):
+        setattr(made, keyword, NAME)
+    made.add_new(Tag(0x0009, 0x0010), "LO", NAME)
+    made.add_new(Tag(0x0009, 0x1001), "UN", NAME.encode("utf-16-le"))
+    made.preamble = NAME.encode().ljust(128, b"\0")
+    return dicoms.written(made)
+
+
+def marked_dicom_that_is_broken() -> bytes:
+    """The same, with fewer pixels than it says."""
+    made = dicoms.read(marked_dicom())
+    made.Rows += 1
+    return dicoms.written(made)
 
 
 def marked_jpeg() -> bytes:

@@ -75,7 +75,11 @@ def submit(cluster: Cluster, image: bytes) -> httpx.Response:
     )
 
 
-@pytest.mark.parametrize("image", [marked.marked_png(), marked.marked_jpeg()], ids=["png", "jpeg"])
+@pytest.mark.parametrize(
+    "image",
+    [marked.marked_png(), marked.marked_jpeg(), marked.marked_dicom()],
+    ids=["png", "jpeg", "dicom"],
+)
 @pytest.mark.parametrize("kind", [Kind.ANSWER, Kind.INTERNAL_ERROR])
 def test_it_goes_nowhere(cluster: Cluster, gemini: FakeGemini, image: bytes, kind: Kind) -> None:
     assert gives_away(image)
@@ -93,8 +97,9 @@ def test_it_goes_nowhere(cluster: Cluster, gemini: FakeGemini, image: bytes, kin
     assert lines_that_give_away(cluster) == []
 
 
-def test_nor_when_the_image_cannot_be_read(cluster: Cluster) -> None:
-    job = cluster.finished(submit(cluster, marked.marked_and_broken()).json()["id"], timeout_s=60)
+@pytest.mark.parametrize("image", [marked.marked_and_broken(), marked.marked_dicom_that_is_broken()])
+def test_nor_when_the_image_cannot_be_read(cluster: Cluster, image: bytes) -> None:
+    job = cluster.finished(submit(cluster, image).json()["id"], timeout_s=60)
     assert job["state"] == "failed"
     assert not gives_away(json.dumps(job["error"]).encode())
     assert lines_that_give_away(cluster) == []
@@ -154,9 +159,9 @@ def _check_answers(cluster: Cluster, job: dict[str, Any]) -> None:
 
 
 def _check_stores(cluster: Cluster, job_id: str) -> None:
-    """What was sent in is stored as it came; nothing made from it has the name."""
+    """What was sent in is stored as it came, and so is what a DICOM header says; nothing else has the name."""
     for file in cluster.blob_files():
-        may_hold = file.name.endswith((".image", ".json"))
+        may_hold = file.name.endswith((".image", ".json", ".header"))
         assert may_hold or not gives_away(file.read_bytes()), file.name
         assert not gives_away(str(file).encode())
     with cluster.ledger_server.client() as client:

@@ -64,6 +64,7 @@ def test_nothing_of_a_job_is_left(house: House, state: str) -> None:
     elif state != "queued":
         end(house, ref, JobState(state))
     house.blobs.put(blob_path(ref, Blob.PREVIEW), b"x")
+    house.blobs.put(blob_path(ref, Blob.DICOM_HEADER), b"{}")
     assert traces(house)
 
     erase(house, ref)

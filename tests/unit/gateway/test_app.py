@@ -73,6 +73,8 @@ def test_openapi_describes_the_form_and_the_errors(app: FastAPI) -> None:
         "model",
         "prior_job_id",
         "deduplicate",
+        "frame",
+        "burned_in_text",
         "webhook_url",
         "webhook_events",
     }

@@ -1,11 +1,13 @@
 """The gateway's decisions."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from services.gateway.logic import (
     Heartbeats,
+    Submission,
     check_cancelled,
     etag,
     is_unchanged,
@@ -13,14 +15,15 @@ from services.gateway.logic import (
     readiness,
     stages_to_publish,
     submission,
+    wanted_again,
 )
-from shared.contracts import Circuit, CircuitState, JobView
+from shared.contracts import Circuit, CircuitState, ImageFacts, JobView, SkippedReading, SkippedReason
 from shared.errors import BadUploadError, ConflictError
 from shared.job_state import TERMINAL, JobState
 from shared.job_view import view
 from shared.ledger.record import parse
 from shared.names import Priority, Stage
-from tests.support.samples import image_facts, new_ref
+from tests.support.samples import dicom_source, image_facts, new_ref
 from tests.unit.gateway.forms import settings
 
 #: What the ledger holds of a job at version 7.
@@ -137,3 +140,68 @@ def test_a_circuit_nobody_needs_is_not_shown() -> None:
     heard = replace(ALL_ALIVE, circuit=Circuit(state=CircuitState.OPEN, cause="timeout", retry_in_s=8))
     found = readiness(heard, blobs_writable=True, gemini_enabled=False)
     assert (found.status, found.gemini_circuit) == ("ready", None)
+
+
+# --- which frame, and what leaves the house ---------------------------------------------------------------
+
+MANY = image_facts(media_type="application/dicom", dicom=dicom_source(number_of_frames=5))
+
+
+def wished(frame: bytes, image: ImageFacts = MANY, **knobs: Any) -> Submission:
+    return submission(image, {"frame": frame}, settings(**knobs))
+
+
+@pytest.mark.parametrize(
+    ("frame", "found"), [(b"", "middle"), (b"middle", "middle"), (b"all", "all"), (b"5", 5), (b"01", 1)]
+)
+def test_the_frame_that_is_wished_for_is_kept_with_the_image(frame: bytes, found: str | int) -> None:
+    dicom = wished(frame).image.dicom
+    assert dicom is not None
+    assert dicom.frame == found
+
+
+@pytest.mark.parametrize(
+    "frame", [b"0", b"6", b"-1", b"first", b"1.0", b" 1", "²".encode(), b"99999999999999"]
+)
+def test_a_frame_that_is_none_is_refused(frame: bytes) -> None:
+    with pytest.raises(BadUploadError) as refused:
+        wished(frame)
+    assert refused.value.code == "bad_frame"
+
+
+def test_a_png_has_no_frames() -> None:
+    with pytest.raises(BadUploadError, match="one picture"):
+        wished(b"all", image_facts())
+
+
+def test_no_more_frames_are_read_than_may_be() -> None:
+    with pytest.raises(BadUploadError) as refused:
+        wished(b"all", max_frames=4)
+    assert refused.value.code == "too_many_frames"
+    assert wished(b"all", max_frames=5).image.dicom is not None
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"burned_in_text": b"true"}, "burned_in_text"),
+        ({"frame": b"all"}, "all_frames"),
+        ({"frame": b"all", "burned_in_text": b"true"}, "burned_in_text"),
+        ({"frame": b"2", "burned_in_text": b"false"}, None),
+    ],
+)
+def test_what_gemini_is_not_asked_about(fields: dict[str, bytes], reason: str | None) -> None:
+    skipped = submission(MANY, fields, settings(gemini_enabled=True)).gemini_skipped
+    assert (skipped.reason if skipped else None) == reason
+
+
+def test_what_was_said_of_writing_is_said_again_when_it_is_tried_again() -> None:
+    knobs = settings(gemini_enabled=True)
+    skipped = SkippedReading(reason=SkippedReason.BURNED_IN_TEXT)
+    stored = STORED | {
+        "gemini.state": "skipped",
+        "gemini.reading": skipped.model_dump_json(),
+        "state": "failed",
+    }
+    again = wanted_again(view(parse(new_ref(), stored)), knobs)
+    assert again.gemini_skipped == skipped

@@ -5,14 +5,14 @@ import os
 import signal
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
 from services.gemini_worker.decoder import Decoder
 from services.gemini_worker.failure import ReadingFailedError
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 from shared.errors import ImageError
-from tests.support import bombs
+from tests.support import bombs, dicoms
 from tests.support.images import scan
 
 
@@ -29,6 +29,21 @@ def test_an_image_is_prepared(decoding: Decoder) -> None:
 def test_an_image_that_cannot_be_decoded_says_so(decoding: Decoder) -> None:
     with pytest.raises(ImageError, match="pixels"):
         decoding.prepare(bombs.huge_png(20_000), timeout_s=30)
+
+
+def test_of_several_frames_the_one_wished_for_is_prepared(decoding: Decoder) -> None:
+    file = dicoms.dicom(dicoms.frames(3), WindowCenter=2048, WindowWidth=4096)
+    means = []
+    for number in (1, 3):
+        with Image.open(io.BytesIO(decoding.prepare(file, number, timeout_s=30))) as picture:
+            means.append(ImageStat.Stat(picture).mean[0])
+    assert means[1] == pytest.approx(3 * means[0], rel=0.05)
+
+
+def test_a_picture_that_writing_may_be_part_of_stays_in_the_house(decoding: Decoder) -> None:
+    with pytest.raises(ReadingFailedError, match="stays in the house") as kept:
+        decoding.prepare(dicoms.dicom(BurnedInAnnotation="YES"), timeout_s=30)
+    assert kept.value.reason is UnavailableReason.BURNED_IN_TEXT
 
 
 def test_an_image_that_is_never_ready_is_given_up_and_the_next_ones_are_not(decoding: Decoder) -> None:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from shared.errors import ImageError
-from shared.image.decode import DecodedImage, decode
+from shared.image.decode import decode
+from shared.image.picture import DecodedImage
 from tests.support import bombs
 
 LIMIT = 30_000_000
