@@ -19,6 +19,7 @@ from services.gateway import (
     routes_list,
     routes_models,
     routes_page,
+    routes_report,
 )
 from services.gateway.access_log import AccessLog
 from services.gateway.cors import Cors
@@ -45,6 +46,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     app.include_router(routes_jobs.router)
     app.include_router(routes_list.router)
+    app.include_router(routes_report.router)
     app.include_router(routes_dead_letters.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)

@@ -20,6 +20,8 @@ class AuditAction(StrEnum):
     HEATMAP = "exported_heatmap"
     #: Pixels of the image were handed out, as the preview.
     PREVIEW = "exported_preview"
+    #: A finished job was handed out as a document.
+    REPORT = "exported_report"
     #: A job was called off.
     CANCELLED = "cancelled"
     #: A job was made over the image of one that had come to nothing; `about` is that one.

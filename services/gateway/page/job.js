@@ -68,10 +68,18 @@ function head(job, refresh, note) {
       h("div", {}, h("h1", {}, words.title(job)), h("p", { className: "soft mono" }, job.id)),
       h("div", { className: "row actions" },
         h("span", { className: `chip ${RETRYABLE.has(job.state) ? "bad" : ""}`.trim() }, words.state(job.state)),
-        job.result && act("Print", "", async () => print()),
+        job.result && act("Report (PDF)", "", () => report(job)),
+        job.result && act("Print", "quiet", async () => print()),
         !job.ended_at && act("Call off", "quiet", async () => { await post("cancel"); await refresh(); }),
         RETRYABLE.has(job.state) && act("Try again", "", async () => { location.hash = `#/jobs/${(await post("retry")).id}`; }),
         job.ended_at && act("Erase", "quiet", () => erase(job))))];
+}
+
+/** As a file, by fetch, because a link could not send the key. */
+async function report(job) {
+  const url = await api.blobUrl(`${api.job(job.id)}/report.pdf`);
+  h("a", { href: url, download: `mediscan-${job.id}.pdf` }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
 async function erase(job) {

@@ -95,6 +95,16 @@ def test_a_preview_is_recorded_where_it_is_handed_out(house: House) -> None:
     assert actions(house) == ["submitted", "exported_preview"]
 
 
+def test_a_report_is_recorded_where_it_is_handed_out(house: House) -> None:
+    ref = house.accepted(images.png())
+    assert house.http.get(url(ref, "/report.pdf")).json()["code"] == "no_report"
+    complete(house, ref)
+    answer = house.http.get(url(ref, "/report.pdf"))
+    assert (answer.content[:5], answer.headers["content-type"]) == (b"%PDF-", "application/pdf")
+    house.http.get(url(ref, "/report.pdf"), headers={"if-none-match": answer.headers["etag"]})
+    assert actions(house) == ["submitted", "exported_report"]
+
+
 def test_a_job_is_called_off_once(house: House) -> None:
     ref = house.accepted(images.png())
     for _ in range(2):
@@ -127,6 +137,7 @@ def test_what_is_refused_is_not_recorded_as_done(guarded: Guarded) -> None:
         ("GET", ""),
         ("GET", "/heatmap.png"),
         ("GET", "/preview.jpg"),
+        ("GET", "/report.pdf"),
         ("POST", "/cancel"),
     ):
         assert guarded.ask(method, url(ref, suffix), mine).status_code == 404

@@ -32,6 +32,7 @@ def assert_gone(house: House, ref: JobRef) -> None:
         ("GET", ""),
         ("GET", "/heatmap.png"),
         ("GET", "/preview.jpg"),
+        ("GET", "/report.pdf"),
         ("POST", "/cancel"),
         ("DELETE", ""),
         ("POST", "/retry"),

@@ -128,7 +128,14 @@ def test_a_finished_job_cannot_be_cancelled(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "suffix"), [("GET", ""), ("GET", "/heatmap.png"), ("GET", "/preview.jpg"), ("POST", "/cancel")]
+    ("method", "suffix"),
+    [
+        ("GET", ""),
+        ("GET", "/heatmap.png"),
+        ("GET", "/preview.jpg"),
+        ("GET", "/report.pdf"),
+        ("POST", "/cancel"),
+    ],
 )
 @pytest.mark.parametrize(
     ("job_id", "code"),

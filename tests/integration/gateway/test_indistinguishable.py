@@ -117,6 +117,7 @@ def targets(inside: Inside, ledger: Ledger) -> dict[str, str]:
         ("GET", ""),
         ("GET", "/heatmap.png"),
         ("GET", "/preview.jpg"),
+        ("GET", "/report.pdf"),
         ("GET", "/events"),
         ("GET", "/deliveries"),
         ("POST", "/cancel"),

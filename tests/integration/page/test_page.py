@@ -98,6 +98,15 @@ def test_several_at_once_and_a_refused_one_says_why_in_its_line(
     expect(answer(page).locator(".word")).to_have_text("Positive")
 
 
+def test_the_report_is_a_file_to_keep(visit: Visit, cluster: Cluster, phantom: Path) -> None:
+    job = cluster.run(phantom.read_bytes(), metadata='{"reference": "A-17"}')
+    page = visit.open(f"/jobs/{job['id']}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (PDF)").click()
+    assert download.value.suggested_filename == f"mediscan-{job['id']}.pdf"
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+
+
 # --- what is no plain answer --------------------------------------------------------------------------------
 
 
