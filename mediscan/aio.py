@@ -180,6 +180,10 @@ class AsyncClient:
         """What images can be read with, each with its card."""
         return (await self._fetch(calls.models(), contracts.ModelList)).models
 
+    async def cluster(self) -> contracts.ClusterView:
+        """The whole house at one moment; needs a key with the scope `admin`."""
+        return await self._fetch(calls.cluster(), contracts.ClusterView)
+
     async def readiness(self) -> contracts.Readiness | contracts.ReadyStatus:
         """Whether work that is submitted now will be done; what is missing is told to keys with `admin`. Asks once."""
         return await self._driver.run(flows.readiness(self._patience))

@@ -197,6 +197,11 @@ def models() -> Call:
     return Call("GET", _path("models"))
 
 
+def cluster() -> Call:
+    """`GET /v1/cluster`."""
+    return Call("GET", _path("cluster"))
+
+
 def readiness() -> Call:
     """`GET /readyz`."""
     return Call("GET", "readyz")

@@ -174,6 +174,10 @@ class Client:
         """What images can be read with, each with its card."""
         return self._fetch(calls.models(), contracts.ModelList).models
 
+    def cluster(self) -> contracts.ClusterView:
+        """The whole house at one moment; needs a key with the scope `admin`."""
+        return self._fetch(calls.cluster(), contracts.ClusterView)
+
     def readiness(self) -> contracts.Readiness | contracts.ReadyStatus:
         """Whether work that is submitted now will be done; what is missing is told to keys with `admin`. Asks once."""
         return self._driver.run(flows.readiness(self._patience))

@@ -29,6 +29,10 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 #: Compose files pass an unset variable on as an empty one.
 OptionalFile = Annotated[FilePath | None, BeforeValidator(lambda given: given or None)]
 
+OptionalPort = Annotated[
+    int | None, Field(ge=0, le=65535), BeforeValidator(lambda given: None if given == "" else given)
+]
+
 SECRETS_DIR_VARIABLE = "MEDISCAN_SECRETS_DIR"
 
 
@@ -69,6 +73,15 @@ class Settings(BaseSettings):
     )
     startup_timeout_s: Seconds = Field(
         10, description="How long a starting service waits for the ledger before it gives up."
+    )
+
+    metrics_port: OptionalPort = Field(
+        None,
+        description="Port on which each process serves its Prometheus metrics; 0: any free one; empty: none.",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address for that. Nobody is asked for a key there: keep it inside the house.",
     )
 
     job_deadline_s: Seconds = Field(900, description="A job not finished this long after submission expires.")

@@ -1,19 +1,53 @@
 """Logging: one JSON object a line for machines, plain lines on a terminal. Never metadata, names or pixels.
 
 What the settings hold as secret is struck out of every line, whoever wrote it: libraries quote URLs and keys.
+Which job a line is about is said once, with `about`, and stands on every line written meanwhile.
 """
 
 import json
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
+from shared.names import JobRef
 from shared.settings import Settings
 
+#: What one line at a job's end tells of it (`services/fusion/story.py`).
+STORY = (
+    *("state", "priority", "label", "agreement", "fallback", "abstained", "review", "model"),
+    *("total_ms", "ml_queued_ms", "ml_ms", "gemini_queued_ms", "gemini_ms", "fusion_queued_ms", "fusion_ms"),
+    *("decode_ms", "infer_ms", "gemini_call_ms", "ml_attempts", "gemini_attempts", "fusion_attempts"),
+    *("size_bytes", "width", "height"),
+)
+
 #: What callers may attach to a line with `extra=`; anything else is dropped on purpose.
-FIELDS = ("job", "key", "stage", "attempt", "code", "duration_ms", "status", "method", "route", "count")
+FIELDS = (
+    *("request", "key", "tenant", "job", "stage", "attempt", "code"),
+    *("duration_ms", "status", "method", "route", "count"),
+    *STORY,
+)
+
+_about: ContextVar[Mapping[str, object]] = ContextVar("about", default=MappingProxyType({}))
+
+
+@contextmanager
+def about(**fields: object) -> Iterator[None]:
+    """Attach these fields to every line of this thread or task while the block runs; a JobRef as `job`."""
+    before = _about.set({**_about.get(), **fields})
+    try:
+        yield
+    finally:
+        _about.reset(before)
+
+
+def note(**fields: object) -> None:
+    """The same for as long as the task lives: what a request turned out to be about."""
+    _about.set({**_about.get(), **fields})
 
 
 #: Celery says of every message that it was received and that it succeeded: half of a worker's log, and no news.
@@ -89,4 +123,7 @@ class _Text(logging.Formatter):
 
 
 def _attached(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+    known = {**_about.get(), **record.__dict__}
+    if isinstance(job := known.get("job"), JobRef):
+        known |= {"tenant": job.tenant, "job": job.job_id}
+    return {name: known[name] for name in FIELDS if name in known}

@@ -14,6 +14,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Celery, bootsteps
 from celery.signals import task_failure
 
+from shared import telemetry
 from shared.blob_store import BlobStore
 from shared.contracts import GeminiReading, MlReading, UnavailableReading
 from shared.errors import (
@@ -25,6 +26,7 @@ from shared.errors import (
 )
 from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
+from shared.observe import metrics
 from shared.queue import check, publish
 from shared.refusal import why_refused
 from shared.settings import Settings
@@ -69,22 +71,29 @@ def work_on(
     delivery: the Celery task id. It is the claim's token, so the parent process can give back what its child
     died holding.
     """
-    ledger = resources.ledger
-    claim = ledger.claim(JobRef.parse(job), stage, token=delivery)
-    if claim is None:
-        return
+    ref = JobRef.parse(job)
+    with telemetry.about(job=ref, stage=stage):
+        claim = resources.ledger.claim(ref, stage, token=delivery)
+        if claim is not None:
+            with telemetry.about(attempt=claim.job.stages[stage].deliveries):
+                _work_or_give_back(resources, claim, work)
+
+
+def _work_or_give_back(resources: Resources, claim: Claim, work: Callable[[Claim], None]) -> None:
+    began = time.perf_counter()
     try:
         work(claim)
     except LedgerUnavailableError:
-        log.exception(
-            "the ledger went away", extra=_about(claim)
-        )  # the lease runs out and the reaper repeats it
+        log.exception("the ledger went away")  # the lease runs out and the reaper repeats it
     except Exception as error:
-        log.exception("%s failed", stage, extra=_about(claim))
+        log.exception("%s failed", claim.stage)
+        metrics.worked(claim.stage, "failed", time.perf_counter() - began)
         if isinstance(error, BlobStoreUnavailableError) and not resources.blobs.is_writable():
-            ledger.put_off(claim)  # the store is away for all jobs: this one is not poison
+            resources.ledger.put_off(claim)  # the store is away for all jobs: this one is not poison
         else:
-            ledger.release(claim, _public(error))
+            resources.ledger.release(claim, _public(error))
+    else:
+        metrics.worked(claim.stage, "done", time.perf_counter() - began)
 
 
 def settle(
@@ -95,13 +104,13 @@ def settle(
     """Store a reading; if it was the second of the two, tell fusion."""
     outcome = resources.ledger.settle(claim, reading)
     if outcome is Settled.LATE:
-        log.info("a reading came too late to matter", extra=_about(claim))
+        log.info("a reading came too late to matter")
     if outcome is not Settled.FUSE:
         return
     try:
         publish(resources.app, claim.job.ref, Stage.FUSION, claim.job.priority)
     except BrokerUnavailableError:
-        log.warning("fusion could not be published; the reaper will", extra=_about(claim))
+        log.warning("fusion could not be published; the reaper will")
 
 
 def run(
@@ -120,6 +129,7 @@ def run(
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
     check(app)
+    metrics.serve(settings, is_forking=pool == "prefork")
     _beat_from(app, stage, ledger, announce, concurrency)
     _give_back_when_child_dies(ledger, stage)
     stop_within(settings.lease_s(stage))
@@ -182,18 +192,14 @@ def _give_back_when_child_dies(ledger: Ledger, stage: Stage) -> None:
         if not isinstance(exception, WorkerLostError | TimeLimitExceeded):
             return
         ref = JobRef.parse(args[0])
-        log.error("a child died or hung on a job", extra={"job": str(ref), "stage": stage})
-        try:
-            ledger.release_lost(ref, stage, task_id)
-        except LedgerUnavailableError:
-            log.warning("the lease must run out: the ledger is away", extra={"job": str(ref)})
+        with telemetry.about(job=ref, stage=stage):
+            log.error("a child died or hung on a job")
+            try:
+                ledger.release_lost(ref, stage, task_id)
+            except LedgerUnavailableError:
+                log.warning("the lease must run out: the ledger is away")
 
     task_failure.connect(give_back, weak=False)
-
-
-def _about(claim: Claim) -> dict[str, object]:
-    deliveries = claim.job.stages[claim.stage].deliveries
-    return {"job": str(claim.job.ref), "stage": claim.stage, "attempt": deliveries}
 
 
 def _public(error: Exception) -> str:

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from mediscan import audit, keys, webhooks
-from mediscan.cli import batch, console, dead, deliveries, doctor, exits, follow, jobs, models
+from mediscan.cli import batch, console, dead, deliveries, doctor, exits, follow, jobs, models, top
 from mediscan.cli.connect import Options
 from mediscan.version import __version__
 
@@ -68,6 +68,7 @@ follow.add(app)
 batch.add(app)
 models.add(app)
 deliveries.add(app)
+top.add(app)
 app.add_typer(dead.app, name="dead")
 doctor.add(app)
 app.add_typer(keys.app, name="keys")

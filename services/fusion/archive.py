@@ -1,5 +1,6 @@
 """Writes a finished job to the blob store, where its result outlives Redis."""
 
+from services.fusion import story
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
 from shared.contracts import JobView
@@ -10,12 +11,16 @@ from shared.names import Blob, JobRef, blob_path
 
 
 def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
-    """Store the finished job as one JSON object, then let Redis keep it as a short cache. Safe to repeat."""
+    """Store the finished job as one JSON object, then let Redis keep it as a short cache. Safe to repeat.
+
+    Every job that ends comes by here, and the first time its story is told.
+    """
     if job.client_id is not None:
         ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
     record = view(job).model_dump_json().encode()
     blobs.put(blob_path(job.ref, Blob.RECORD), record)
-    ledger.archived(job.ref)
+    if ledger.archived(job.ref):
+        story.tell(job)
 
 
 def find(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> JobView | None:

@@ -24,6 +24,8 @@ from shared.client_ids import erase
 from shared.errors import BrokerUnavailableError, MediScanError
 from shared.ledger import Action, Ledger
 from shared.names import Stage
+from shared.observe import cluster, metrics
+from shared.observe.house_metrics import HouseCollector
 from shared.worker import wait_for
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ def run(app: Celery, settings: FusionSettings) -> None:
     wait_for(ledger, settings)
     queue.check(app)
     blobs = BlobStore.open(settings.blob_url)
+    metrics.serve(settings, HouseCollector(lambda: cluster.look(ledger, app, blobs)))
     reaper, courier = Reaper(app, settings, ledger, blobs), Courier(settings, ledger, blobs)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,7 +95,7 @@ class Reaper:
                 archive(job, self._ledger, self._blobs)
         except MediScanError as error:
             # The job stays due and comes round again; one that fails must not hold up the others.
-            log.warning("reaper: %s", error.detail, extra={"job": str(action.ref), "code": error.code})
+            log.warning("reaper: %s", error.detail, extra={"job": action.ref, "code": error.code})
 
     def _erase_again(self) -> None:
         # Whoever held the job when it was erased may have written something since; and the gateway may have died.

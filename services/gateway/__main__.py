@@ -9,6 +9,7 @@ from services.gateway.resources import Resources, open_resources
 from services.gateway.server import exit_cleanly_on_signals, serve
 from services.gateway.settings import GatewaySettings
 from shared.errors import BlobStoreUnavailableError, SetupError
+from shared.observe import metrics
 from shared.queue import check
 from shared.settings import load
 from shared.telemetry import configure
@@ -25,6 +26,7 @@ def main() -> None:
     with bind(settings) as bound:
         resources = open_resources(settings)
         _check(resources)
+        metrics.serve(settings)
         serve(create_app(resources), bound, settings, on_stop=resources.notices.stop)
 
 

@@ -1,15 +1,25 @@
-"""One log line a request, and the last net under it. Never a query, a header or a body: they may hold anything."""
+"""One log line a request, and the last net under it. Never a query, a header or a body: they may hold anything.
+
+Each request gets an id of ours, which every line about it carries and `X-Request-ID` tells the caller. One that the
+caller sends is not taken: it may hold anything too.
+"""
 
 import logging
+import secrets
 import time
 import traceback
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.problems import unexpected
+from shared import telemetry
+from shared.observe import metrics
 
 log = logging.getLogger(__name__)
+
+REQUEST_ID = "X-Request-ID"
 
 
 class AccessLog:
@@ -23,17 +33,21 @@ class AccessLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         began = time.perf_counter()
-        status = await self._serve(scope, receive, send)
-        log.info("%s %s", scope["method"], _route(scope), extra=_fields(scope, status, began))
+        with telemetry.about(request=(request := secrets.token_hex(8))):
+            status = await self._serve(scope, receive, send, request)
+            seconds = time.perf_counter() - began
+            log.info("%s %s", scope["method"], _route(scope), extra=_fields(scope, status, seconds))
+        metrics.answered(scope["method"], _route(scope), status, seconds)
         return None
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request: str) -> int:
         status = 0
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request
             await send(message)
 
         try:
@@ -56,12 +70,10 @@ def _route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "(no route)"))
 
 
-def _fields(scope: Scope, status: int, began: float) -> dict[str, object]:
-    fields: dict[str, object] = {
+def _fields(scope: Scope, status: int, seconds: float) -> dict[str, object]:
+    return {
         "method": scope["method"],
         "route": _route(scope),
         "status": status,
-        "duration_ms": round((time.perf_counter() - began) * 1000, 1),
+        "duration_ms": round(seconds * 1000, 1),
     }
-    known = scope.get("state", {})
-    return fields | {name: known[name] for name in ("key", "job") if name in known}

@@ -15,6 +15,7 @@ from services.gateway import resources
 from services.gateway.api_keys import ApiKey, Scope, check, presented
 from services.gateway.key_ring import KeyRing
 from services.gateway.resources import Resources
+from shared import telemetry
 from shared.errors import ForbiddenError, MediScanError, UnauthenticatedError
 
 __all__ = [
@@ -66,7 +67,7 @@ async def identify(request: Request) -> Caller:
         if held.keys is None
         else await _key_holder(request, held, held.keys)
     )
-    request.state.key = who.key_id  # for the access log
+    telemetry.note(key=who.key_id)
     return who
 
 

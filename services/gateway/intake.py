@@ -168,4 +168,4 @@ def _tell_workers(resources: Resources, job: JobRecord, stage: Stage) -> None:
         publish(resources.queue, job.ref, stage, job.priority)
     except BrokerUnavailableError:
         # On purpose no error for the caller: the job is recorded, and the reaper publishes it.
-        log.warning("not published, left to the reaper", extra={"job": str(job.ref), "stage": stage})
+        log.warning("not published, left to the reaper", extra={"job": job.ref, "stage": stage})

@@ -1,6 +1,7 @@
 """What a gateway process holds open, and the one way to make a blocking call without stopping the others."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,9 @@ class Resources:
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Make a blocking call in one of the bounded threads; what it raises is raised here."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, lambda: call(*args, **kwargs))
+        # Which request and job it is about goes along.
+        context = contextvars.copy_context()
+        return await loop.run_in_executor(self.threads, lambda: context.run(call, *args, **kwargs))
 
     def close(self) -> None:
         """Drop threads and connections; calls under way end on their own."""

@@ -9,6 +9,7 @@ from services.gateway.caller import Reader, Submitter
 from services.gateway.logic import check_redeliverable
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
+from shared import telemetry
 from shared.audit.event import AuditAction
 from shared.contracts import Delivery, DeliveryPage
 from shared.names import JobRef
@@ -22,7 +23,7 @@ async def deliveries(request: Request, who: Reader, job_id: str) -> Response:
     """Every attempt to tell the receiver of the job's end: when, with what outcome, and when the next one is."""
     held = resources.of(request)
     ref = await held.run(lookup.reference, held, who.tenant, job_id)
-    request.state.job = str(ref)  # for the access log
+    telemetry.note(job=ref)
     page = await held.run(_page, held, ref)
     return Response(
         page.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"}
@@ -37,7 +38,7 @@ async def redeliver(request: Request, who: Submitter, job_id: str) -> Response:
     """
     held = resources.of(request)
     ref = await held.run(lookup.reference, held, who.tenant, job_id)
-    request.state.job = str(ref)  # for the access log
+    telemetry.note(job=ref)
     check_redeliverable(await held.run(_page, held, ref))
     await note(held, AuditAction.REDELIVERED, who, ref)
     await held.run(_send_again, held, ref)

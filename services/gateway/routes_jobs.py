@@ -37,6 +37,7 @@ from services.gateway.resources import Resources
 from services.gateway.settings import GatewaySettings
 from services.gateway.upload import ImageUpload
 from services.gateway.waiting import preferred_wait_s, unless_gone, until
+from shared import telemetry
 from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
@@ -255,7 +256,7 @@ async def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, J
 
 
 def _note(request: Request, ref: JobRef) -> None:
-    request.state.job = str(ref)  # for the access log
+    telemetry.note(job=ref)
 
 
 def _draw(held: Resources, ref: JobRef, reading: MlReading) -> bytes:

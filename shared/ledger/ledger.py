@@ -367,10 +367,14 @@ class Ledger:
         with converted():
             self._redis.zrem(Key.ERASED, str(ref))
 
-    def archived(self, ref: JobRef) -> None:
-        """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller."""
+    def archived(self, ref: JobRef) -> bool:
+        """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller.
+
+        True for the first who says so: what is to be told of a job's end once, is told by that one.
+        """
         room = max(0.0, 1 - self.memory_used() / _CACHE_SHARE)
-        self._run("archived", ref, str(math.ceil(self._settings.cache_ttl_s * room * 1000)))
+        cache_ms = math.ceil(self._settings.cache_ttl_s * room * 1000)
+        return bool(self._run("archived", ref, str(cache_ms)) == 1)
 
     # --- the reaper ---------------------------------------------------------------------------------------
 

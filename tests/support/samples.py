@@ -1,11 +1,13 @@
 """Valid examples of everything on the wire; a test changes only the field it is about."""
 
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.contracts import (
     Agreement,
     Box,
+    ClusterView,
     DicomSource,
     FusedResult,
     GeminiReading,
@@ -24,7 +26,7 @@ from shared.contracts import (
     Voice,
 )
 from shared.ledger import NewJob
-from shared.names import DEFAULT_TENANT, JobRef, Priority, new_job_id
+from shared.names import DEFAULT_TENANT, JobRef, Priority, Stage, new_job_id
 
 SHA256 = "0" * 64
 PROBLEM = JobError(code="image_unreadable", detail="The image cannot be decoded.")
@@ -135,3 +137,34 @@ def fused_result(**changed: Any) -> FusedResult:
         "explanation": "Both readers see a lesion.",
     }
     return FusedResult(**{**usual, **changed})
+
+
+def cluster_view(**changed: Any) -> ClusterView:
+    """A house with some work in it, and nothing that needs a look."""
+    queues = [
+        {"stage": stage, "priority": priority, "waiting": 0, "claimed": 0}
+        | {"oldest_waiting_s": None, "oldest_claimed_s": None}
+        for stage in Stage
+        for priority in Priority
+    ]
+    queues[1] |= {"waiting": 1180, "claimed": 3, "oldest_waiting_s": 138.0, "oldest_claimed_s": 0.2}
+    queues[3] |= {"waiting": 410, "claimed": 4, "oldest_waiting_s": 44.0, "oldest_claimed_s": 3.0}
+    none = dict.fromkeys(Stage, 0)
+    usual = {
+        "at": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "queues": queues,
+        "workers": {stage: {"nodes": 2, "slots": 4} for stage in Stage},
+        "messages": dict.fromkeys(Stage, 7),
+        "reaper_alive": True,
+        "live_jobs": 1600,
+        "ended_last_minute": 312,
+        "ended": {"completed": 12_000, "failed": 3, "cancelled": 1, "expired": 0},
+        "fallbacks": {"not_configured": 120, "timeout": 3},
+        **dict.fromkeys(("rescued", "republished", "late", "put_off"), none),
+        **dict.fromkeys(("dead_lettered", "dead_letters", "lost", "webhooks_waiting"), 0),
+        "gemini_circuit": {"state": "closed"},
+        "ledger_memory": {"used_bytes": 3_100_000, "limit_bytes": 512_000_000},
+        "blobs": {"state": "ok", "free_bytes": 81_000_000_000},
+        "models": ({"id": "brain-mri-mobilenetv2/0.3.0", "is_default": True},),
+    }
+    return ClusterView.model_validate({**usual, **changed})

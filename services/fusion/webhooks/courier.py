@@ -80,9 +80,9 @@ class Courier:
             self.deliver(ref)
         except MediScanError as error:
             # Its lease runs out, and it comes round again.
-            log.warning("webhooks: %s", error.detail, extra={"job": str(ref), "code": error.code})
+            log.warning("webhooks: %s", error.detail, extra={"job": ref, "code": error.code})
         except Exception:
-            log.exception("a webhook could not be sent", extra={"job": str(ref)})
+            log.exception("a webhook could not be sent", extra={"job": ref})
         finally:
             self._free.release()
 
@@ -114,7 +114,7 @@ class Courier:
             "webhook: %s, now %s",
             answer.outcome,
             state,
-            extra={"job": str(held.ref), "status": answer.status},
+            extra={"job": held.ref, "status": answer.status},
         )
 
     def _send(self, held: HeldDelivery, job: JobView, timestamp: int) -> Answer:

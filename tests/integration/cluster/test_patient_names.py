@@ -1,6 +1,7 @@
 """A patient's name, planted wherever a submission has room for one, is in nothing but what it was planted in.
 
-Looked for in every byte that Gemini gets, every log line, every command the broker sees, every picture and answer.
+Looked for in every byte that Gemini gets, every log line and metric, every command the broker sees, every picture and
+answer.
 """
 
 import io
@@ -19,6 +20,7 @@ from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support import marked
 from tests.support.cluster import Cluster
 from tests.support.marked import NAME, gives_away
+from tests.support.metrics import scrape_all
 from tests.support.valkey import Server
 from tests.support.waiting import wait_until
 
@@ -38,6 +40,7 @@ def cluster(gemini: FakeGemini) -> Iterator[Cluster]:
         "GEMINI_GRACE_S": "10",
         "GEMINI_TIMEOUT_S": "8",
         "LOG_LEVEL": "DEBUG",
+        "METRICS_PORT": "0",
     }
     with Cluster(**settings) as running:
         wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
@@ -95,6 +98,7 @@ def test_it_goes_nowhere(cluster: Cluster, gemini: FakeGemini, image: bytes, kin
     _check_answers(cluster, job)
     _check_stores(cluster, job["id"])
     assert lines_that_give_away(cluster) == []
+    _check_metrics(cluster)
 
 
 @pytest.mark.parametrize("image", [marked.marked_and_broken(), marked.marked_dicom_that_is_broken()])
@@ -118,6 +122,12 @@ def test_nor_when_the_submission_is_refused(cluster: Cluster) -> None:
         assert 400 <= answer.status_code < 500
         assert not gives_away(answer.content)
     assert lines_that_give_away(cluster) == []
+
+
+def _check_metrics(cluster: Cluster) -> None:
+    for name, page in scrape_all(cluster).items():
+        assert "mediscan_" in page, name
+        assert not gives_away(page.encode()), name
 
 
 def _check_what_gemini_got(gemini: FakeGemini) -> None:
@@ -152,7 +162,7 @@ def _inflated(picture: bytes) -> bytes:
 def _check_answers(cluster: Cluster, job: dict[str, Any]) -> None:
     assert job["metadata"]["patient"] == NAME, "a caller gets back what it gave"
     assert not gives_away(json.dumps({**job, "metadata": {}}).encode())
-    for path in (job["links"]["heatmap"], "/readyz", "/v1/models", "/healthz"):
+    for path in (job["links"]["heatmap"], "/readyz", "/v1/models", "/v1/cluster", "/healthz"):
         answer = cluster.http.get(path)
         assert answer.is_success, path
         assert not gives_away(answer.content + repr(answer.headers).encode())

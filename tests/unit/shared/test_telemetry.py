@@ -1,15 +1,18 @@
 """A log line is one JSON object with known fields and nothing that a caller attached by mistake."""
 
+import contextvars
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from shared.names import JobRef, new_job_id
 from shared.settings import Settings
-from shared.telemetry import FIELDS, configure
+from shared.telemetry import FIELDS, about, configure, note
 
 
 @pytest.fixture(autouse=True)
@@ -127,3 +130,47 @@ def test_an_uncaught_error_is_a_log_line_without_secrets(capsys: pytest.CaptureF
     line = logged(capsys)
     assert line["level"] == "critical"
     assert "*** is refused" in line["exception"]
+
+
+def test_what_a_line_is_about_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json"), "fusion")
+    ref = JobRef("ward-7", new_job_id())
+
+    with about(job=ref, stage="ml"), about(attempt=2):
+        logging.getLogger("library").warning("x")
+
+    line = logged(capsys)
+    assert (line["tenant"], line["job"], line["stage"], line["attempt"]) == (*ref, "ml", 2)
+    logging.getLogger().warning("y")
+    assert not {"job", "tenant", "stage", "attempt"} & set(logged(capsys))
+
+
+def test_threads_do_not_mix_up_what_they_are_about(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json"), "fusion")
+    begun, may_end = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with about(job=JobRef("other", new_job_id())):
+            begun.set()
+            may_end.wait(10)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    begun.wait(10)
+    logging.getLogger().warning("x")
+    may_end.set()
+    thread.join()
+    assert "job" not in logged(capsys)
+
+
+def test_what_is_noted_holds_for_the_rest_of_the_task(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(Settings(log_format="json"), "gateway")
+
+    def request() -> None:
+        note(key="k1")
+        logging.getLogger().warning("x")
+
+    contextvars.copy_context().run(request)
+    assert logged(capsys)["key"] == "k1"
+    logging.getLogger().warning("y")
+    assert "key" not in logged(capsys)
