@@ -11,18 +11,13 @@ from typing import Any
 
 import celery
 from celery import Celery
-from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 
+from shared.brokers import Broker, broker_of
 from shared.errors import BrokerUnavailableError, SetupError
 from shared.names import TASK_OF_STAGE, JobRef, Priority, Stage
 from shared.refusal import why_refused
 from shared.settings import Settings
-
-#: kombu on Redis serves the lower number first.
-_REDIS_PRIORITY = {Priority.STAT: 0, Priority.ROUTINE: 9}
-#: AMQP serves the higher number first.
-_AMQP_PRIORITY = {Priority.STAT: 9, Priority.ROUTINE: 0}
 
 #: Giving up quickly is safe: the ledger has the job, and the reaper publishes what was not.
 _PUBLISH_RETRY = {"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1}
@@ -31,15 +26,9 @@ _PUBLISH_RETRY = {"max_retries": 1, "interval_start": 0.05, "interval_max": 0.1}
 def make_celery(settings: Settings) -> Celery:
     """A Celery application for this cluster; tasks are registered by the services."""
     app = Celery("mediscan", broker=settings.effective_broker_url, set_as_current=False)
-    app.conf.update(_configuration())
-    if settings.effective_broker_url.startswith("rediss://"):
-        app.conf.broker_use_ssl = _verified_tls(settings)
+    broker = broker_of(settings.effective_broker_url)
+    app.conf.update(_configuration(), task_queues=broker.queues(), **broker.configuration(settings))
     return app
-
-
-def _verified_tls(settings: Settings) -> dict[str, Any]:
-    trusted = {"ssl_ca_certs": str(settings.redis_ca_file)} if settings.redis_ca_file else {}
-    return {"ssl_cert_reqs": "required", "ssl_check_hostname": True, **trusted}
 
 
 def _configuration() -> dict[str, Any]:
@@ -49,27 +38,14 @@ def _configuration() -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "result_accept_content": ["json"],
-        "task_queues": _queues(),
         "task_create_missing_queues": False,
-        # Take a message only when a child is free for it, so that one slow worker hoards nothing.
-        "worker_disable_prefetch": True,
+        # One slow worker hoards nothing; on Redis it takes a message only when a child is free for it.
         "worker_prefetch_multiplier": 1,
         "broker_pool_acquire_timeout": 2,
         "task_publish_retry": True,
         "task_publish_retry_policy": _PUBLISH_RETRY,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {
-            # Early acknowledgement makes the unacked set dead weight: five commands a message.
-            "ack_emulation": False,
-            "priority_steps": sorted(_REDIS_PRIORITY.values()),
-            # A hung broker holds up a 202 for this long, twice; longer than the second a BRPOP blocks.
-            "socket_timeout": 3,
-            "socket_connect_timeout": 2,
-            "socket_keepalive": True,
-            "retry_on_timeout": True,
-            "health_check_interval": 10,
-        },
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         # A stopping worker first lets running tasks end; compose and the demo wait a little longer than this.
         "worker_soft_shutdown_timeout": 8,
@@ -81,10 +57,9 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-def _queues() -> list[Queue]:
-    # RabbitMQ honours priorities only in a queue declared with a maximum; Redis needs none.
-    top = max(_AMQP_PRIORITY.values())
-    return [Queue(stage, durable=True, max_priority=top) for stage in Stage]  # type: ignore[no-untyped-call]
+def queues_of(app: Celery, stage: Stage) -> list[str]:
+    """The queues that a stage's workers take from."""
+    return _broker(app).queues_of(stage)
 
 
 def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
@@ -93,27 +68,30 @@ def publish(app: Celery, ref: JobRef, stage: Stage, priority: Priority) -> None:
         app.send_task(
             TASK_OF_STAGE[stage],
             args=(str(ref),),
-            queue=stage,
-            priority=_priorities(app)[priority],
+            **_broker(app).route(stage, priority),
         )
 
 
 def depth(app: Celery, stage: Stage) -> int:
-    """Messages waiting in a stage's queue, also 0 before its first; BrokerUnavailableError without a broker."""
+    """Messages waiting for a stage, also 0 before its first; BrokerUnavailableError without a broker."""
     return _depths(app, stage)[stage]
 
 
 def depths(app: Celery) -> dict[Stage, int]:
-    """The same of all queues, over one connection."""
+    """The same of all stages, over one connection."""
     return _depths(app, *Stage)
 
 
 def _depths(app: Celery, *stages: Stage) -> dict[Stage, int]:
     with _converted(app), app.connection_for_read() as connection:
         connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
-        # Declared as the workers do and not passively: on Redis an empty queue does not exist.
-        queues = {stage: app.amqp.queues[stage].bind(connection.default_channel) for stage in stages}
-        return {stage: int(found.queue_declare().message_count) for stage, found in queues.items()}
+        channel = connection.default_channel
+
+        def waiting(name: str) -> int:
+            # Declared as the workers do and not passively: on Redis an empty queue does not exist.
+            return int(app.amqp.queues[name].bind(channel).queue_declare().message_count)
+
+        return {stage: sum(map(waiting, queues_of(app, stage))) for stage in stages}
 
 
 def check(app: Celery) -> None:
@@ -123,7 +101,7 @@ def check(app: Celery) -> None:
             app
         )  # resolves the transport, which publishing would only do at the first job
     except (LookupError, ImportError, ValueError) as error:
-        known = "redis://, rediss://, redis+socket:// or amqp://"
+        known = "redis://, rediss://, redis+socket://, amqp:// or amqps://"
         raise SetupError(f"MEDISCAN_BROKER_URL is not a URL of a broker we know ({known})") from error
     try:
         with app.connection_for_read() as connection:
@@ -149,6 +127,5 @@ def _converted(app: Celery) -> Iterator[None]:
         raise BrokerUnavailableError("The message queue cannot be reached right now.") from error
 
 
-def _priorities(app: Celery) -> dict[Priority, int]:
-    is_amqp = str(app.conf.broker_url).startswith(("amqp", "pyamqp"))
-    return _AMQP_PRIORITY if is_amqp else _REDIS_PRIORITY
+def _broker(app: Celery) -> Broker:
+    return broker_of(str(app.conf.broker_url))

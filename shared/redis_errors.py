@@ -20,6 +20,9 @@ _REFUSED = (redis.exceptions.ReadOnlyError, redis.exceptions.NoPermissionError)
 #: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
 _REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
 
+#: It was demoted while we waited for its replicas: what we wrote may be lost with its time as the primary.
+_DEMOTED = "UNBLOCKED"
+
 
 @contextmanager
 def converted() -> Iterator[None]:
@@ -31,6 +34,8 @@ def converted() -> Iterator[None]:
     except redis.exceptions.OutOfMemoryError as error:
         raise ledger_full() from error
     except redis.exceptions.ResponseError as error:
+        if str(error).startswith(_DEMOTED):
+            raise LedgerUnavailableError("The job ledger cannot be reached right now.") from error
         if not (isinstance(error, _REFUSED) or str(error).startswith(_REFUSES_WRITES)):
             raise
         raise LedgerRefusedError("The job ledger cannot be written right now.") from error

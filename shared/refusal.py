@@ -7,12 +7,15 @@ import ssl
 from collections.abc import Iterator
 
 import redis
+from amqp import exceptions as amqp  # type: ignore[import-untyped]
 
 #: The first that fits. Subclasses stand before their base.
 _REFUSALS: tuple[tuple[type[BaseException], str], ...] = (
     (redis.exceptions.AuthenticationError, "refuses the user or the password in it"),
     (redis.exceptions.AuthorizationError, "refuses the user or the password in it"),
     (redis.exceptions.NoPermissionError, "lets this user do too little (deploy/valkey/ has what it takes)"),
+    (amqp.AccessRefused, "refuses the user or the password in it"),
+    (amqp.NotAllowed, "has no such virtual host, or lets this user do nothing there"),
     (ssl.SSLCertVerificationError, "shows a certificate that we do not trust (MEDISCAN_REDIS_CA_FILE)"),
     (ssl.SSLError, "does not agree with us on TLS (MEDISCAN_REDIS_CA_FILE, or a port without TLS)"),
 )

@@ -22,6 +22,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.errors import SetupError
 from shared.names import Stage
+from shared.sentinel_url import names_sentinels
 from shared.webhooks.destinations import Destinations
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -46,16 +47,26 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         description=(
-            "The ledger: a Redis or Valkey that fsyncs every write; `rediss://user:password@host:port/0` for TLS."
+            "The ledger: a Redis or Valkey that fsyncs every write; `rediss://user:password@host:port/0` for TLS; "
+            "`redis+sentinel://user:password@host:port,host:port,host:port/service/0` for the primary that sentinels "
+            "name (`rediss+sentinel` with TLS)."
         ),
+    )
+    redis_replicas: int = Field(
+        1,
+        ge=0,
+        description="Where sentinels name the ledger: replicas that must hold a step before anybody is told of it.",
     )
     broker_url: SecretStr = Field(
         SecretStr(""),
-        description="The message queue; empty: the ledger's server. It holds no truth: no fsync needed.",
+        description=(
+            "The message queue; empty: the ledger's server. It holds no truth: no fsync needed. "
+            "`amqp://user:password@host:port/vhost` for RabbitMQ, `amqps://` with TLS."
+        ),
     )
     redis_ca_file: OptionalFile = Field(
         None,
-        description="CA certificates (PEM) trusted beside the system's where ledger or broker is `rediss://`.",
+        description="CA certificates (PEM) trusted beside the system's where ledger or broker speaks TLS.",
     )
     blob_url: str = Field(
         "file://var/blobs",
@@ -142,6 +153,8 @@ class Settings(BaseSettings):
             raise ValueError("retention_s must be at least job_deadline_s + 3600")
         if self.idempotency_s < self.job_deadline_s + 3600:
             raise ValueError("idempotency_s must be at least job_deadline_s + 3600")
+        if names_sentinels(self.redis_url.get_secret_value()) and not self.broker_url.get_secret_value():
+            raise ValueError("broker_url must be given where redis_url names sentinels")
         return self
 
     def lease_s(self, stage: Stage) -> float:
@@ -165,6 +178,11 @@ class Settings(BaseSettings):
         return given or self.redis_url.get_secret_value().replace("unix://", "redis+socket://", 1)
 
     @property
+    def ledger_replicas(self) -> int:
+        """How many replicas must hold a step before anybody is told of it; a server of its own has none."""
+        return self.redis_replicas if names_sentinels(self.redis_url.get_secret_value()) else 0
+
+    @property
     def secrets(self) -> frozenset[str]:
         """What must stand in no log: keys, and the passwords in URLs as written and as meant."""
         values = (value.get_secret_value() for _, value in self if isinstance(value, SecretStr))
@@ -178,8 +196,9 @@ def _secret_parts(value: str) -> tuple[str, ...]:
         url = urlsplit(value)
     except ValueError:
         return (value,)
-    # redis-py takes the password of a unix socket from the query.
-    passwords = (url.password or "", *parse_qs(url.query).get("password", ()))
+    # redis-py takes the password of a unix socket from the query, and we that of sentinels.
+    query = parse_qs(url.query)
+    passwords = (url.password or "", *query.get("password", ()), *query.get("sentinel_password", ()))
     return (*passwords, *map(unquote, passwords))
 
 

@@ -27,7 +27,7 @@ from shared.errors import (
 from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
 from shared.observe import metrics
-from shared.queue import check, publish
+from shared.queue import check, publish, queues_of
 from shared.refusal import why_refused
 from shared.settings import Settings
 from shared.stopping import stop_within
@@ -134,7 +134,18 @@ def run(
     _give_back_when_child_dies(ledger, stage)
     stop_within(settings.lease_s(stage))
     node = f"{stage}@{socket.gethostname()}-{os.getpid()}"
-    options = ["-Q", stage, "-P", pool, "-c", str(concurrency), "-n", node, "-l", settings.log_level]
+    options = [
+        "-Q",
+        ",".join(queues_of(app, stage)),
+        "-P",
+        pool,
+        "-c",
+        str(concurrency),
+        "-n",
+        node,
+        "-l",
+        settings.log_level,
+    ]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     app.worker_main(["-q", "worker", *options, *quiet])
 

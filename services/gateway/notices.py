@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from shared.errors import LedgerUnavailableError
-from shared.ledger.ledger import tls_options
+from shared.ledger.connection import notice_pool
 from shared.names import JobRef, Key
 from shared.settings import Settings
 
@@ -63,9 +63,8 @@ class Notices:
     """Wakes the watches of a job when the ledger says that it changed. Lives on one event loop."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = ConnectionPool.from_url(
-            settings.redis_url.get_secret_value(),
-            **tls_options(settings),
+        self._pool = notice_pool(
+            settings,
             decode_responses=True,
             protocol=2,
             socket_connect_timeout=2,

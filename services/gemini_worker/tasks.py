@@ -18,7 +18,7 @@ from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import FrameWish, GeminiReading, UnavailableReading, UnavailableReason
 from shared.errors import BlobMissingError, ImageError
 from shared.ledger import Claim
-from shared.ledger.ledger import connect
+from shared.ledger.connection import connect
 from shared.names import Stage, Task
 from shared.token_bucket import TokenBuckets
 from shared.worker import Resources, settle, work_on

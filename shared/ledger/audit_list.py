@@ -8,6 +8,7 @@ import redis
 
 from shared.audit.chain import Head
 from shared.ledger import scripts
+from shared.ledger.replication import Replication
 from shared.names import Key
 from shared.redis_errors import converted
 
@@ -15,8 +16,9 @@ from shared.redis_errors import converted
 class AuditList:
     """Appends and hands over events as JSON texts; LedgerUnavailableError from each method."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", replication: Replication) -> None:
         self._redis = client
+        self._replication = replication
         self._insist = client.register_script(scripts.INSIST)
         self._sealed = client.register_script(files("shared.ledger").joinpath("sealed.lua").read_text())
 
@@ -26,7 +28,7 @@ class AuditList:
         Also where its memory is full: sealing frees it again, and a result may be read meanwhile.
         """
         with converted():
-            self._insist(keys=[Key.AUDIT], args=["RPUSH", text])
+            self._replication.run(self._insist, [Key.AUDIT], ["RPUSH", text])
 
     def waiting(self, limit: int) -> tuple[Head | None, list[str]]:
         """Up to which head all is sealed, and the next events; None: this ledger knows of no trail."""

@@ -6,15 +6,12 @@ A repeated call after a lost reply gives the same answer as the first, so the Re
 import itertools
 import json
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
 from shared.circuit_state import parse_circuit
 from shared.contracts import (
@@ -30,18 +27,19 @@ from shared.contracts import (
     UnavailableReason,
 )
 from shared.contracts import JobError as Problem
-from shared.errors import SetupError
 from shared.job_state import StageState
 from shared.ledger import scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
+from shared.ledger.connection import connect
 from shared.ledger.delivery_list import DeliveryList, Webhook
 from shared.ledger.house import MODELS_KEPT_S, House, look
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
+from shared.ledger.replication import Replication
 from shared.names import DEFAULT_MODEL, LIVE_IN_HOUSE, JobRef, Key, Priority, Stage
-from shared.redis_errors import AWAY, converted
+from shared.redis_errors import converted
 from shared.settings import Settings
 
 _SCRIPTS = (
@@ -59,6 +57,9 @@ _SCRIPTS = (
     "reap",
 )
 
+#: Steps that somebody is told of once they are done: they outlive a failover.
+_TOLD = frozenset({"create", "settle", "fail", "complete", "cancel", "erase"})
+
 #: Longer than any worker may hold a job: what one writes after the job was erased is there by then.
 _ERASE_AGAIN_S = 600
 
@@ -69,7 +70,6 @@ _DEAD_AT_ONCE = 500
 _CACHE_SHARE = 0.5
 
 Fields = dict[str, str]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -143,70 +143,19 @@ class Action:
     priority: Priority
 
 
-class _Patience(Retry):
-    """Tries again until a time is up; a number of tries would last anything from nothing to minutes.
-
-    A refused connection fails at once and a hung server only after `socket_timeout`, and redis-py tries again
-    at two levels, to connect and to run a command.
-    """
-
-    def __init__(self, patience_s: float) -> None:
-        super().__init__(ExponentialBackoff(cap=0.25, base=0.02), retries=-1)
-        self._patience_s = patience_s
-
-    def call_with_retry(
-        self,
-        do: Callable[[], T],
-        fail: Callable[..., Any],
-        is_retryable: Callable[[Exception], bool] | None = None,
-        with_failure_count: bool = False,
-    ) -> T:
-        """As redis-py's own, which this only ends."""
-        give_up = time.monotonic() + self._patience_s
-
-        def fail_or_give_up(error: Exception, *failures: int) -> None:
-            fail(error, *failures)
-            if time.monotonic() > give_up:
-                raise error
-
-        return super().call_with_retry(do, fail_or_give_up, is_retryable, with_failure_count)
-
-
-def tls_options(settings: Settings) -> dict[str, str]:
-    """What redis-py takes beside the ledger's URL: whom we trust, where it is `rediss://`."""
-    is_tls = settings.redis_url.get_secret_value().startswith("rediss://")
-    return {"ssl_ca_certs": str(settings.redis_ca_file)} if is_tls and settings.redis_ca_file else {}
-
-
-def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
-    """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
-    url = settings.redis_url.get_secret_value()
-    try:
-        return redis.Redis.from_url(
-            url,
-            **tls_options(settings),
-            decode_responses=True,
-            socket_timeout=5,
-            socket_connect_timeout=2,
-            health_check_interval=30,
-            retry=_Patience(patience_s),
-            retry_on_error=list(AWAY),
-        )
-    except ValueError as error:
-        raise SetupError("MEDISCAN_REDIS_URL is not a Redis URL (redis://host:port/db)") from error
-
-
 class Ledger:
     """All reads and writes of jobs, over one Redis connection pool. Open one per process, after any fork."""
 
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
         self._settings = settings
+        self._replication = Replication(client, settings.ledger_replicas)
         #: What happened and is not sealed yet.
-        self.audit = AuditList(client)
+        self.audit = AuditList(client, self._replication)
         #: Webhooks that are to be sent.
         self.deliveries = DeliveryList(client)
         self._insist = client.register_script(scripts.INSIST)
+        self._whole_hash = client.register_script(scripts.WHOLE_HASH)
         self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
 
@@ -263,7 +212,8 @@ class Ledger:
     def known(self, tenant: str, alias: Alias) -> tuple[str, str] | None:
         """The job id and the fingerprint that an alias stands for, or None where the ledger knows of none."""
         with converted():
-            found = cast(Fields, self._redis.hgetall(Key.alias(tenant, alias.kind, alias.text)))
+            flat = self._replication.run(self._whole_hash, [Key.alias(tenant, alias.kind, alias.text)], [])
+        found = _fields(cast(list[str], flat))
         return (found["job"], found["fingerprint"]) if found else None
 
     def read(self, ref: JobRef) -> JobRecord | None:
@@ -579,12 +529,16 @@ class Ledger:
     ) -> Any:
         owner = f"submit:{limits.key_id}"
         keys = [*_keys(ref), Key.bucket(owner), Key.spent(owner), Key.AUDIT, *more_keys]
-        with converted():
-            return self._scripts[script](keys=keys, args=[str(ref), *limits.as_args(), *args])
+        return self._call(script, keys, [str(ref), *limits.as_args(), *args])
 
     def _run(self, script: str, ref: JobRef, *args: str, more_keys: Sequence[str] = ()) -> Any:
+        return self._call(script, [*_keys(ref), *more_keys], [str(ref), *args])
+
+    def _call(self, script: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         with converted():
-            return self._scripts[script](keys=[*_keys(ref), *more_keys], args=[str(ref), *args])
+            if script in _TOLD:
+                return self._replication.run(self._scripts[script], keys, args)
+            return self._scripts[script](keys=keys, args=args)
 
 
 def _asked_for(new: NewJob) -> Fields:

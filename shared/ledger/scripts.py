@@ -45,6 +45,9 @@ _READS_FIRST = ""
 #: One command that is carried out even above `maxmemory`: small, and work hangs on it. KEYS: its key; ARGV: itself.
 INSIST = f"{_ALWAYS}\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 
+#: HGETALL as a script: what is told of it may have to reach replicas first.
+WHOLE_HASH = "#!lua flags=no-writes\nreturn redis.call('HGETALL', KEYS[1])"
+
 
 def build(name: str, settings: Settings) -> str:
     """The complete text of script `name`, with this service's settings in it."""

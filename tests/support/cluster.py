@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-import redis
 
 from embedded.layout import SERVICES
 from embedded.valkey import broker_command
@@ -50,6 +49,15 @@ class Cluster:
         self._settings = {**QUICK, **settings}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx.Client(timeout=30)
+
+    def on(self, *, ledger: Server, broker: Server | None = None) -> Self:
+        """With these servers in place of its own, before it is started; it removes them in the end."""
+        self.ledger_server.remove()
+        self.ledger_server = ledger
+        if broker is not None:
+            self.broker_server.remove()
+            self.broker_server = broker
+        return self
 
     # --- processes ----------------------------------------------------------------------------------------
 
@@ -211,5 +219,5 @@ class Cluster:
 
     def counters(self) -> dict[str, int]:
         """The ledger's counters."""
-        with redis.Redis(unix_socket_path=str(self.ledger_server.socket), decode_responses=True) as client:
+        with self.ledger_server.client() as client:
             return {name: int(value) for name, value in client.hgetall("mediscan:counters").items()}

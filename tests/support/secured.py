@@ -56,10 +56,8 @@ class SecuredCluster(Cluster):
 
     def __init__(self, ledger: SecuredServer, broker: SecuredServer, **settings: str) -> None:
         super().__init__(**settings)
-        for server in (self.ledger_server, self.broker_server):
-            server.remove()
-        self.ledger_server = self.ledger = ledger
-        self.broker_server = self.broker = broker
+        self.on(ledger=ledger, broker=broker)
+        self.ledger, self.broker = ledger, broker
 
     def login(self, name: str) -> Mapping[str, str]:
         """The service's own URLs."""

@@ -39,6 +39,11 @@ class Server:
         return f"redis+socket://{self.socket}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether `start` was called, and `stop` not since."""
+        return self._process is not None
+
+    @property
     def pid(self) -> int:
         """Of the running server process."""
         assert self._process is not None, "the server is not running"

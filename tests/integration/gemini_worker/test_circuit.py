@@ -16,7 +16,7 @@ from shared.circuit_state import advance_circuit
 from shared.contracts import Circuit, CircuitState, UnavailableReason
 from shared.errors import LedgerUnavailableError
 from shared.ledger import Ledger
-from shared.ledger.ledger import connect
+from shared.ledger.connection import connect
 from shared.names import Key
 from tests.integration.conftest import MakeLedger
 from tests.support.valkey import Server

@@ -12,7 +12,7 @@ from services.gemini_worker.limit import RequestLimit
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 from shared.errors import LedgerUnavailableError
-from shared.ledger.ledger import connect
+from shared.ledger.connection import connect
 from shared.names import Key
 from shared.settings import Settings
 from shared.token_bucket import TokenBuckets
