@@ -20,11 +20,12 @@ demo: $(VENV)/.embedded ## Start the cluster, send one image through it, show th
 run: $(VENV)/.embedded ## Start the cluster and leave it up until Ctrl-C
 	@$(BIN)/python -m embedded run
 
-check: $(VENV)/.test ## ruff, strict mypy, security lint, known vulnerabilities in the locks
+check: $(VENV)/.test ## ruff, strict mypy, security lint, Kubernetes schemas, known vulnerabilities in the locks
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/bandit -q -c pyproject.toml -r services shared embedded mediscan
+	@$(BIN)/python -m tests.support.kubernetes
 	@$(BIN)/python -m tests.support.audit
 
 test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
