@@ -5,8 +5,10 @@ import * as keys from "./keys.js";
 
 const ROUTES = [
   [/^\/?$/, () => import("./submit.js")],
+  [/^\/jobs$/, () => import("./jobs.js")],
   [/^\/jobs\/([\w.~-]+)$/, () => import("./job.js")],
   [/^\/models$/, () => import("./models.js")],
+  [/^\/operate$/, () => import("./operate.js")],
   [/^\/models\/([^/]+\/[^/]+)$/, () => import("./models.js")],
 ];
 

@@ -1,6 +1,7 @@
 """Text of others on paper: escaped, because ReportLab reads markup, cut to a length, and in letters that are there."""
 
-from xml.sax.saxutils import escape  # nosec B406 - it writes XML and reads none
+# It writes XML and reads none.
+from xml.sax.saxutils import escape  # nosec B406
 
 #: The typeface that every PDF viewer brings has these letters and no others.
 _LETTERS = "cp1252"

@@ -1,12 +1,13 @@
-"""The page of a gateway that takes keys: it asks for one, and lets go of it."""
+"""The page of a gateway that takes keys: it asks for one, lets go of it, and shows an operator what is his."""
 
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.gateway.guarded import Guarded
 from tests.integration.gateway.process import House
+from tests.integration.gateway.test_dead_letters import died
 from tests.integration.page.conftest import settle
 from tests.support.browser import Visit
 
@@ -36,8 +37,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_forgotten(visit: Visit, house: H
     asked.get_by_role("button").click()
     expect(asked.get_by_label("API key")).to_have_value("")
 
-    asked.get_by_label("API key").fill(token)
-    asked.get_by_role("button").click()
+    log_in(page, token)
     expect(page.get_by_text(ref.job_id).first).to_be_visible()
     page.reload()
     expect(page.get_by_text(ref.job_id).first).to_be_visible()
@@ -49,3 +49,31 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_forgotten(visit: Visit, house: H
     page.get_by_role("button", name="Forget key").click()
     settle(page)
     assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_an_operator_sees_the_house_and_replays_a_dead_letter(visit: Visit, house: House) -> None:
+    guarded = Guarded(house)
+    key = guarded.key("ward-7")
+    ref = died(guarded, key)
+    page = visit.open("/operate")
+    log_in(page, key.text)
+    expect(page.get_by_role("region", name="Overview")).to_contain_text("Dead letters1")
+    expect(page.get_by_role("region", name="Table of queues")).to_contain_text("none")
+    dead = page.get_by_role("region", name="Dead letters")
+    expect(dead).to_contain_text("ml_gave_up")
+    dead.get_by_role("button", name=f"Replay {ref.job_id}").click()
+    expect(dead).to_contain_text("Read again as job_")
+    expect(page.get_by_role("region", name="Overview")).to_contain_text("Dead letters0")
+
+
+def test_who_is_no_operator_is_told_so(visit: Visit, house: House) -> None:
+    page = visit.open("/operate")
+    log_in(page, Guarded(house).key(scopes=("submit", "read")).text)
+    expect(page.get_by_role("alert")).to_contain_text("This key does not have the scope `admin`.")
+    expect(page.get_by_role("region", name="Dead letters")).to_have_count(0)
+
+
+def log_in(page: Page, token: str) -> None:
+    """Answer the question for a key."""
+    page.get_by_role("dialog").get_by_label("API key").fill(token)
+    page.get_by_role("button", name="Use this key").click()

@@ -20,7 +20,7 @@ _NAME = MlWorkerSettings.model_fields["model_name"].default
 #: Bytes over the wire until the first part of the page stands there.
 _MOST_BYTES = 100_000
 
-_ROUTES = ("/", "/models", f"/models/{_NAME}/{DOUBTING}", "/nothing-of-the-kind")
+_ROUTES = ("/", "/jobs", "/models", f"/models/{_NAME}/{DOUBTING}", "/operate", "/nothing-of-the-kind")
 
 
 def answer(page: Page) -> Any:
@@ -166,6 +166,31 @@ def test_what_gemini_writes_is_text(
     visit.complaints.clear()
 
 
+# --- many jobs ---------------------------------------------------------------------------------------------
+
+
+def test_what_needs_a_person_comes_first_and_filters_stand_in_the_address(
+    visit: Visit, cluster: Cluster, phantom: Path
+) -> None:
+    doubtful = cluster.run(phantom.read_bytes(), model=f"{_NAME}/{DOUBTING}", metadata='{"reference": "odd"}')
+    cluster.run(phantom.read_bytes(), metadata='{"reference": "plain"}')
+    page = visit.open("/jobs")
+    review, recent = (page.get_by_role("region", name=name) for name in ("Needs review", "Recent"))
+    expect(review.get_by_role("link").filter(has_text="odd").first).to_contain_text("No decision")
+    expect(review).not_to_contain_text("plain")
+    expect(recent.get_by_role("link").first).to_contain_text("plain")
+    page.get_by_label("Result").select_option("Positive")
+    found = page.get_by_role("region", name="Found")
+    expect(found.get_by_role("link").first).to_contain_text("plain")
+    expect(found).not_to_contain_text("odd")
+    assert "label=Positive" in page.url
+    page.reload()
+    expect(found).not_to_contain_text("odd")
+    page.get_by_label("Result").select_option("Any")
+    review.get_by_role("link").filter(has_text="odd").first.click()
+    expect(page.get_by_text(doubtful["id"]).first).to_be_visible()
+
+
 # --- on the way ---------------------------------------------------------------------------------------------
 
 
@@ -209,6 +234,7 @@ def test_a_job_that_is_not_there_is_said_to_be_so(visit: Visit) -> None:
 
 
 def test_it_works_without_a_mouse(visit: Visit, phantom: Path) -> None:
+    visit.page.on("filechooser", lambda chooser: chooser.set_files(str(phantom)))
     page = visit.open()
     expect(page.get_by_text("Drop images here")).to_be_visible()
     page.keyboard.press("Tab")
@@ -216,9 +242,8 @@ def test_it_works_without_a_mouse(visit: Visit, phantom: Path) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(str(phantom))
+    expect(page.locator("input[type=file]")).to_be_focused()
+    page.keyboard.press("Enter")
     tab_to(page, "Read this image")
     page.keyboard.press("Enter")
     expect(page.locator("canvas")).to_be_visible()
