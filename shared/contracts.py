@@ -744,6 +744,46 @@ class OfferedModel(Message):
     is_default: bool
 
 
+class DriftLevel(StrEnum):
+    """How far what a model reads lately is from what its card was made with."""
+
+    #: Fewer readings than it takes to tell, or the card says nothing to compare with.
+    UNKNOWN = "unknown"
+    NONE = "none"
+    #: PSI of 0.1 or more, and not by chance.
+    MODERATE = "moderate"
+    #: PSI of 0.25 or more, and not by chance.
+    STRONG = "strong"
+
+
+class DriftMeasure(Message):
+    """One share of the last readings against the card's."""
+
+    name: Literal["positive_rate", "ood_rate", "abstention_rate"]
+    #: None without a reading.
+    observed: Probability | None
+    #: None where the card does not say.
+    expected: Probability | None
+    #: Population stability index of the two shares; None where either is.
+    psi: Annotated[float, Field(ge=0)] | None
+    #: Difference in standard errors.
+    z: float | None
+    level: DriftLevel
+
+
+class ModelDrift(Message):
+    """The last readings of one model against its card; formulas in docs/operate.md."""
+
+    model: str
+    #: Readings that were looked at: the last ones, up to a bound.
+    n: Annotated[int, Field(ge=0)]
+    #: The set of images on the card that is compared with.
+    reference: str | None
+    measures: tuple[DriftMeasure, ...]
+    #: Middle one of the last readings; above 1 a reading abstains.
+    median_ood_score: Annotated[float, Field(ge=0)] | None
+
+
 class ClusterView(Message):
     """The whole house at one moment, for its operators. Counts are since the ledger was made."""
 
@@ -781,3 +821,5 @@ class ClusterView(Message):
     ledger_memory: MemoryView
     blobs: BlobsView
     models: tuple[OfferedModel, ...]
+    #: Of each model with readings; looked at now and then by the reaper.
+    drift: tuple[ModelDrift, ...] = ()

@@ -207,6 +207,9 @@ class Key:
     #: Hash window of time -> how many jobs ended in it, for the last minute; gone when none did.
     DRAIN = "mediscan:drain"
 
+    #: Hash `name/version` -> how far its last readings are from its card (JSON), as the reaper last found.
+    DRIFT = "mediscan:drift"
+
     #: Begins the names of `work`, for scripts that know stage and priority.
     WORK = "mediscan:work:"
 
@@ -255,6 +258,11 @@ class Key:
     def work(stage: Stage, priority: Priority) -> str:
         """Sorted set of jobs with open work: by the time it waits since, or less than 0: by that it is held since."""
         return f"{Key.WORK}{stage}:{priority}"
+
+    @staticmethod
+    def readings(model: str) -> str:
+        """List of the last readings of a model, each in a few letters, the newest first."""
+        return f"mediscan:readings:{model}"
 
     @staticmethod
     def workers(stage: Stage) -> str:

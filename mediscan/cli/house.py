@@ -17,6 +17,7 @@ _SLOW_S, _BAD_S = 30.0, 120.0
 #: Parts of the ledger's memory: the cache grows short, and from the second on no job is taken.
 _FILLING, _FULL = 0.5, 0.8
 _MINUTE_S, _HOUR_S, _KILO = 60, 3600, 1000
+_APART = frozenset({contracts.DriftLevel.MODERATE, contracts.DriftLevel.STRONG})
 _ALARM, _WARN, _GOOD, _DIM, _HEAD = "bold red", "yellow", "green", "dim", "bold"
 
 
@@ -116,6 +117,8 @@ def _told(view: contracts.ClusterView) -> Iterator[tuple[str, Text]]:
     yield "ledger", _memory(view.ledger_memory)
     yield "blobs", _blobs(view.blobs)
     models = [f"{words.clean(model.id)}{' (default)' if model.is_default else ''}" for model in view.models]
+    if view.drift:
+        yield "drift", _drift(view)
     yield "models", Text(", ".join(models)) if models else Text("none is offered", _ALARM)
 
 
@@ -123,6 +126,16 @@ def _given_up(view: contracts.ClusterView) -> Text:
     if view.dead_letters:
         return Text(f"{view.dead_letters:,} dead letters: `mediscan dead list`", _WARN)
     return Text("none")
+
+
+def _drift(view: contracts.ClusterView) -> Text:
+    apart = [
+        f"{words.clean(one.model)}: {words.plain(measure.name)} {measure.observed:.0%}, card {measure.expected:.0%}"
+        for one in view.drift
+        for measure in one.measures
+        if measure.level in _APART and measure.observed is not None and measure.expected is not None
+    ]
+    return Text("; ".join(apart), _ALARM) if apart else Text("none")
 
 
 def _circuit(circuit: contracts.Circuit) -> Text:

@@ -3,10 +3,10 @@
 from services.fusion import story
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
-from shared.contracts import JobView
+from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError
 from shared.job_view import view
-from shared.ledger import JobRecord, Ledger
+from shared.ledger import JobRecord, LastReading, Ledger
 from shared.names import Blob, JobRef, blob_path
 
 
@@ -19,7 +19,8 @@ def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
         ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
     record = view(job).model_dump_json().encode()
     blobs.put(blob_path(job.ref, Blob.RECORD), record)
-    if ledger.archived(job.ref):
+    reading = LastReading.of(job.ml) if isinstance(job.ml, MlReading) else None
+    if ledger.archived(job.ref, reading):
         story.tell(job)
 
 

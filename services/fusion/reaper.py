@@ -12,6 +12,7 @@ import time
 from celery import Celery
 
 from services.fusion.archive import archive
+from services.fusion.drift import DriftWatch
 from services.fusion.lost import LedgerWatch
 from services.fusion.retention import sweep
 from services.fusion.settings import FusionSettings
@@ -54,7 +55,7 @@ def run(app: Celery, settings: FusionSettings) -> None:
 
 
 class Reaper:
-    """One look at the due jobs at a time; between looks it remembers only when it last sealed and swept."""
+    """One look at the due jobs at a time; between looks it remembers when it last did the rarer things."""
 
     def __init__(self, app: Celery, settings: FusionSettings, ledger: Ledger, blobs: BlobStore) -> None:
         self._app = app
@@ -63,7 +64,8 @@ class Reaper:
         self._blobs = blobs
         self._watch = LedgerWatch(ledger, blobs, settings)
         self._sealer = Sealer(ledger, Trail(blobs))
-        self._next_seal = self._next_sweep = 0.0
+        self._drift = DriftWatch(ledger)
+        self._next_seal = self._next_sweep = self._next_drift = 0.0
 
     def look(self) -> bool:
         """Handle one batch; True if there may be more at once. An absent ledger or store is tried again later."""
@@ -74,6 +76,7 @@ class Reaper:
             self._watch.look()
             self._seal_in_time()
             self._sweep_in_time()
+            self._compare_in_time()
         except MediScanError as error:
             log.warning("reaper: %s", error.detail, extra={"code": error.code})
             return False
@@ -113,6 +116,11 @@ class Reaper:
         if time.monotonic() >= self._next_seal:
             self._next_seal = time.monotonic() + self._settings.audit_seal_s
             self._sealer.seal()
+
+    def _compare_in_time(self) -> None:
+        if time.monotonic() >= self._next_drift:
+            self._next_drift = time.monotonic() + self._settings.drift_interval_s
+            self._drift.look()
 
     def _sweep_in_time(self) -> None:
         if time.monotonic() < self._next_sweep:

@@ -35,6 +35,9 @@ class FusionSettings(Settings):
         60,
         description="Pause between two sealings of the audit trail; until then the ledger holds its events.",
     )
+    drift_interval_s: Seconds = Field(
+        30, description="Pause between two comparisons of the last readings with what the models' cards say."
+    )
     sweep_interval_s: Seconds = Field(600, description="Pause between two sweeps of old and orphaned blobs.")
 
     webhook_timeout_s: Seconds = Field(

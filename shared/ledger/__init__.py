@@ -7,6 +7,7 @@ from shared.ledger.admission import Admission, Limits
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.delivery_list import HeldDelivery, Webhook
 from shared.ledger.house import House, Lane
+from shared.ledger.last_readings import LastReading
 from shared.ledger.ledger import Action, Claim, Ledger, NewJob, OfferedModels, Released, Settled
 from shared.ledger.record import JobRecord, StageRecord
 
@@ -21,6 +22,7 @@ __all__ = [
     "JobRecord",
     "Known",
     "Lane",
+    "LastReading",
     "Ledger",
     "Limits",
     "NewJob",

@@ -54,6 +54,8 @@ class House:
     memory: MemoryUse
     models: tuple[str, ...]
     default_model: str | None
+    #: `name/version` -> ModelDrift as JSON.
+    drift: Mapping[str, str]
 
 
 def look(client: "redis.Redis", *, heartbeat_ttl_s: float) -> House:
@@ -75,6 +77,7 @@ def look(client: "redis.Redis", *, heartbeat_ttl_s: float) -> House:
         pipe.zrangebyscore(Key.MODELS_SEEN, seconds - MODELS_KEPT_S, "+inf")
         pipe.hmget(Key.MODELS, [DEFAULT_MODEL])
         pipe.info("memory")
+        pipe.hgetall(Key.DRIFT)
         return _parse(now, iter(pipe.execute()))
 
 
@@ -100,6 +103,7 @@ def _parse(now: float, found: Any) -> House:
         models=tuple(sorted(next(found))),
         default_model=next(found)[0],
         memory=MemoryUse.parse(next(found)),
+        drift=next(found),
     )
 
 

@@ -35,6 +35,7 @@ from shared.ledger.audit_list import AuditList
 from shared.ledger.connection import connect
 from shared.ledger.delivery_list import DeliveryList, Webhook
 from shared.ledger.house import MODELS_KEPT_S, House, look
+from shared.ledger.last_readings import LastReading, LastReadings
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
 from shared.ledger.replication import Replication
@@ -154,6 +155,8 @@ class Ledger:
         self.audit = AuditList(client, self._replication)
         #: Webhooks that are to be sent.
         self.deliveries = DeliveryList(client)
+        #: The last readings of each model, and how far they are from its card.
+        self.last_readings = LastReadings(client)
         self._insist = client.register_script(scripts.INSIST)
         self._whole_hash = client.register_script(scripts.WHOLE_HASH)
         self._memory = MemoryGauge(client)
@@ -317,14 +320,17 @@ class Ledger:
         with converted():
             self._redis.zrem(Key.ERASED, str(ref))
 
-    def archived(self, ref: JobRef) -> bool:
+    def archived(self, ref: JobRef, reading: LastReading | None = None) -> bool:
         """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller.
 
         True for the first who says so: what is to be told of a job's end once, is told by that one.
+        reading: what is remembered of it among the last ones of its model.
         """
         room = max(0.0, 1 - self.memory_used() / _CACHE_SHARE)
         cache_ms = math.ceil(self._settings.cache_ttl_s * room * 1000)
-        return bool(self._run("archived", ref, str(cache_ms)) == 1)
+        args = [str(cache_ms), *(reading.as_args() if reading else ())]
+        keys = [Key.readings(reading.model)] if reading else []
+        return bool(self._run("archived", ref, *args, more_keys=keys) == 1)
 
     # --- the reaper ---------------------------------------------------------------------------------------
 

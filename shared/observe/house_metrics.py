@@ -10,8 +10,11 @@ from typing import Any
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shared.contracts import CircuitState, ClusterView
+from shared.contracts import CircuitState, ClusterView, DriftLevel
 from shared.errors import LedgerUnavailableError
+
+#: What is not here is 0.
+_LEVELS = {DriftLevel.MODERATE: 1, DriftLevel.STRONG: 2}
 
 
 class HouseCollector(Collector):
@@ -42,6 +45,7 @@ def families(view: ClusterView) -> Iterator[Metric]:
     yield from _ends(view)
     yield from _repairs(view)
     yield from _outside(view)
+    yield from _drift(view)
 
 
 def _queues(view: ClusterView) -> Iterator[Metric]:
@@ -121,6 +125,22 @@ def _outside(view: ClusterView) -> Iterator[Metric]:
     yield _gauge("blob_store_up", "Whether the blob store can be reached.", view.blobs.state == "ok")
     if view.blobs.free_bytes is not None:
         yield _gauge("blob_free_bytes", "What the blob store's disk has left.", view.blobs.free_bytes)
+
+
+def _drift(view: ClusterView) -> Iterator[Metric]:
+    measures = {(one.model, measure.name): measure for one in view.drift for measure in one.measures}
+    observed = {key: m.observed for key, m in measures.items() if m.observed is not None}
+    expected = {key: m.expected for key, m in measures.items() if m.expected is not None}
+    psi = {key: m.psi for key, m in measures.items() if m.psi is not None}
+    labels = ("model", "measure")
+    yield _gauge("drift_observed", "Share of the last readings.", observed, *labels)
+    yield _gauge("drift_expected", "The same share on the model's card.", expected, *labels)
+    yield _gauge("drift_psi", "How far these are apart; 0.1 is moderate, 0.25 strong.", psi, *labels)
+    levels = {key: _LEVELS.get(m.level, 0) for key, m in measures.items()}
+    yield _gauge("drift_level", "0: none or too few readings, 1: moderate, 2: strong.", levels, *labels)
+    yield _gauge(
+        "drift_readings", "Readings that were looked at.", {(d.model,): d.n for d in view.drift}, "model"
+    )
 
 
 #: By the values of the labels: one number where there are none.

@@ -33,6 +33,7 @@ LASTING_KEYS = frozenset(
         Key.COUNTERS,
         Key.WATERMARKS,
         Key.DRAIN,
+        Key.DRIFT,
         Key.MODELS,
         Key.MODELS_SEEN,
         Key.REAPER,
@@ -42,8 +43,8 @@ LASTING_KEYS = frozenset(
     | {Key.AUDIT, Key.AUDIT_HEAD, Key.GEMINI_CIRCUIT, Key.GEMINI_CIRCUIT_WINDOW}
     | {Key.workers(stage) for stage in Stage}
 )
-#: Rates and quotas of a tenant: some for each of them, whatever the number of jobs.
-_OF_TENANTS = (Key.bucket(""), Key.spent(""), "mediscan:alias:")
+#: Rates and quotas of a tenant, the last readings of a model: some for each of them, whatever the number of jobs.
+_OF_TENANTS = (Key.bucket(""), Key.spent(""), "mediscan:alias:", Key.readings(""))
 #: kombu's own note of which queues exist.
 _BINDINGS = "_kombu.binding"
 

@@ -9,12 +9,14 @@ from shared.contracts import (
     Box,
     ClusterView,
     DicomSource,
+    DriftMeasure,
     FusedResult,
     GeminiReading,
     ImageFacts,
     JobError,
     Label,
     MlReading,
+    ModelDrift,
     ModelRef,
     PolicyName,
     Risk,
@@ -139,6 +141,25 @@ def fused_result(**changed: Any) -> FusedResult:
     return FusedResult(**{**usual, **changed})
 
 
+def drift_measure(**changed: Any) -> DriftMeasure:
+    """As the card says."""
+    usual = {
+        "name": "positive_rate",
+        "observed": 0.6,
+        "expected": 0.59,
+        "psi": 0.0004,
+        "z": 0.2,
+        "level": "none",
+    }
+    return DriftMeasure.model_validate({**usual, **changed})
+
+
+def model_drift(**changed: Any) -> ModelDrift:
+    """None to speak of."""
+    usual = {"model": "m/1", "n": 500, "reference": "cross_validation", "median_ood_score": 0.8}
+    return ModelDrift.model_validate({**usual, "measures": [drift_measure()], **changed})
+
+
 def cluster_view(**changed: Any) -> ClusterView:
     """A house with some work in it, and nothing that needs a look."""
     queues = [
@@ -166,5 +187,6 @@ def cluster_view(**changed: Any) -> ClusterView:
         "ledger_memory": {"used_bytes": 3_100_000, "limit_bytes": 512_000_000},
         "blobs": {"state": "ok", "free_bytes": 81_000_000_000},
         "models": ({"id": "brain-mri-mobilenetv2/0.3.0", "is_default": True},),
+        "drift": (model_drift(),),
     }
     return ClusterView.model_validate({**usual, **changed})

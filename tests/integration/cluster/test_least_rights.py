@@ -16,6 +16,7 @@ from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
 from tests.support.images import scan
+from tests.support.metrics import scrape, value
 from tests.support.receiver import Receiver, answers
 from tests.support.secured import SecuredCluster, on_sockets
 from tests.support.waiting import wait_until
@@ -63,6 +64,8 @@ def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "GEMINI_DAILY_BUDGET": "1000",
         "GEMINI_CIRCUIT_COOLDOWN_S": "0.2",
         "AUDIT_SEAL_S": "0.3",
+        "DRIFT_INTERVAL_S": "0.3",
+        "METRICS_PORT": "0",
         "WEBHOOK_HTTP_LOOPBACK": "true",
     }
     with on_sockets(credentials, **settings) as running:
@@ -87,7 +90,9 @@ def test_jobs_run_and_nobody_is_refused_anything(cluster: SecuredCluster) -> Non
         assert job["result"]["fallback"] is None
         assert cluster.run(scan(), prior_job_id=job["id"])["state"] == "completed"
         assert cluster.http.get("/v1/models").json()["models"]
+        wait_until(lambda: cluster.http.get("/v1/cluster").json()["drift"][0]["n"], what="it was compared")
         assert cluster.http.get("/v1/cluster").json()["messages"] is not None
+        assert value(scrape(cluster, "reaper"), "mediscan_ledger_up") == 1
         assert cluster.http.post(f"/v1/jobs/{cluster.submit(scan())['id']}/cancel").status_code in {200, 409}
         assert cluster.http.get("/readyz").json()["degraded"] == []
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from mediscan.cli.house import age, counts, curve, house, size
 from mediscan.wire import contracts
-from tests.support.samples import cluster_view
+from tests.support.samples import cluster_view, drift_measure, model_drift
 
 
 def drawn(view: contracts.ClusterView, **more: Any) -> str:
@@ -45,6 +45,10 @@ def test_queues_workers_and_pace_are_there() -> None:
             "open (server error)",
         ),
         ({"rescued": {"ml": 2}}, "rescued ml 2"),
+        (
+            {"drift": (model_drift(measures=[drift_measure(observed=0.95, level="strong")]),)},
+            "positive rate 95%, card 59%",
+        ),
     ],
 )
 def test_what_needs_a_look_is_said(changed: dict[str, Any], said: str) -> None:
