@@ -59,6 +59,8 @@ def list_keys(as_json: _Json = False) -> None:
         return
     for key in found:
         _print(_line(key))
+    if not found:
+        _say("there is no key yet; `keys create` makes one")
 
 
 @app.command()

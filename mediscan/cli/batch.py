@@ -65,7 +65,7 @@ def batch(
     timeout: Timeout = PATIENT,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
-    """Submit every PNG and JPEG of a folder, wait for all of them, and keep the results."""
+    """Submit a folder of images, wait, keep the results."""
     options = submission(priority, metadata, model, deduplicate=deduplicate)
     images = _images(folder, recursive=recursive)
     if not images:

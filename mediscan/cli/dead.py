@@ -19,8 +19,12 @@ def list_dead(
 ) -> None:
     """Jobs that were given up, newest first."""
     with connect(ctx) as client:
-        for _, letter in zip(range(limit), client.dead_letters(page_size=min(limit, 50)), strict=False):
-            _print(letter, as_json=as_json)
+        letters = client.dead_letters(page_size=min(limit, 50))
+        found = [letter for _, letter in zip(range(limit), letters, strict=False)]
+    for letter in found:
+        _print(letter, as_json=as_json)
+    if not found:
+        console.say("No job was given up.")
 
 
 @app.command()

@@ -57,7 +57,7 @@ def add(app: typer.Typer) -> None:
 
 
 def doctor(ctx: typer.Context, as_json: AsJson = False) -> None:
-    """Check the way to the server and the server itself; say what to fix."""
+    """Check client and server; say what to fix."""
     worst = exits.Exit.OK
     for found in _examine(ctx):
         _print(found, as_json=as_json)

@@ -22,7 +22,7 @@ _FRACTION = {
     "gemini.started": 0.3,
     "ml.done": 0.6,
     "gemini.done": 0.7,
-    "gemini.skipped": 0.7,
+    "gemini.skipped": 0.1,
     "gemini.unavailable": 0.7,
     "fusion.started": 0.9,
 }
@@ -64,10 +64,12 @@ def waited(
 
 
 def _watched(client: "Client", job_id: str, timeout_s: float, *, as_json: bool) -> contracts.JobView:
-    began = time.monotonic()
+    began, fraction = time.monotonic(), 0.0
     with console.meter(job_id) as meter:
         for event in client.events(job_id):
-            _show(event, meter, as_json=as_json)
+            # The readings come in any order; a bar only grows.
+            fraction = max(fraction, _FRACTION.get(event.type, 1.0))
+            _show(event, fraction, meter, as_json=as_json)
             if time.monotonic() - began > timeout_s and not event.is_last:
                 raise WaitTimeoutError(
                     f"{job_id} is not over after {timeout_s:g} s; it goes on.", last_seen=None
@@ -75,15 +77,16 @@ def _watched(client: "Client", job_id: str, timeout_s: float, *, as_json: bool) 
     return client.get(job_id)
 
 
-def _show(event: Event, meter: console.Meter, *, as_json: bool) -> None:
+def _show(event: Event, fraction: float, meter: console.Meter, *, as_json: bool) -> None:
     if as_json:
         console.out_event(event.id, event.type, event.data)
     else:
-        meter.show(_FRACTION.get(event.type, 1.0), " ".join(_in_words(event)))
+        meter.show(fraction, " ".join(_in_words(event)))
 
 
 def _in_words(event: Event) -> Iterator[str]:
     yield words.clean(event.type)
     for name, value in event.data.items():
         if value is not None and not isinstance(value, dict | list):
-            yield f"{words.plain(name)}={words.clean(value)}"
+            shown = f"{value:.2f}" if isinstance(value, float) else words.clean(value)
+            yield f"{words.plain(name)}={shown}"

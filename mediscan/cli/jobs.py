@@ -80,17 +80,27 @@ def submit(
         typer.Option(metavar="ID", help="An id of your choice; submitted again, it is the same job."),
     ] = None,
     deduplicate: Deduplicate = False,
+    webhook_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Your server, to be told how the job ends.")
+    ] = None,
+    webhook_events: Annotated[
+        list[contracts.WebhookEvent],
+        typer.Option("--webhook-event", help="Of these ends alone; may be repeated."),
+    ] = [],  # noqa: B006 - typer copies it
     timeout: Timeout = PATIENT,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
     """Submit images; prints a job for each."""
     options = submission(priority, metadata, model, deduplicate=deduplicate)
-    if prior:
-        options["prior_job_id"] = prior
     if client_id and len(files) > 1:
         raise typer.BadParameter("one --client-id is for one file")
-    if client_id:
-        options["client_id"] = client_id
+    own = {
+        "prior_job_id": prior,
+        "client_id": client_id,
+        "webhook_url": webhook_url,
+        "webhook_events": webhook_events,
+    }
+    options.update({name: value for name, value in own.items() if value})  # type: ignore[typeddict-item]
     with connect(ctx) as client:
         submitted = [(file, _submitted(client, file, options)) for file in files]
         if not wait:
@@ -127,7 +137,9 @@ def result(
 ) -> None:
     """A job's result as a report."""
     with connect(ctx) as client:
-        job = waited(client, job_id, timeout.total_seconds()) if wait else client.get(job_id)
+        job = client.get(job_id)
+        if wait and job.state not in job_state.TERMINAL:
+            job = waited(client, job_id, timeout.total_seconds())
         if as_json:
             console.out_json(job)
         else:
@@ -173,8 +185,13 @@ def list_jobs(
     }
     chosen: Filter = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
     with connect(ctx) as client:
-        for _, job in zip(range(limit), client.list(page_size=min(limit, 50), **chosen), strict=False):
-            _print(job, as_json=as_json, beside=f"{job.created_at:%Y-%m-%d %H:%M} UTC")
+        found = [
+            job for _, job in zip(range(limit), client.list(page_size=min(limit, 50), **chosen), strict=False)
+        ]
+    for job in found:
+        _print(job, as_json=as_json, beside=f"{job.created_at:%Y-%m-%d %H:%M} UTC")
+    if not found:
+        console.say("No such job." if chosen else "No job yet: `mediscan submit` makes one.")
 
 
 def cancel(ctx: typer.Context, job_ids: JobIds, as_json: AsJson = False) -> None:
@@ -185,7 +202,7 @@ def cancel(ctx: typer.Context, job_ids: JobIds, as_json: AsJson = False) -> None
 
 
 def retry(ctx: typer.Context, job_ids: JobIds, as_json: AsJson = False) -> None:
-    """New jobs over the images of jobs that failed, expired or were cancelled."""
+    """Try jobs again that came to nothing, as new jobs."""
     with connect(ctx) as client:
         for job_id in job_ids:
             _print(client.retry(job_id).view, as_json=as_json)

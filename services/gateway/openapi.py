@@ -195,6 +195,7 @@ TAGS = [
     {"name": "webhooks", "description": "What became of telling your server how a job ended."},
     {"name": "models", "description": "What images can be read with."},
     {"name": "dead letters", "description": "Jobs that were given up, for keys with the scope `admin`."},
+    {"name": "operators", "description": "The whole house, for keys with the scope `admin`."},
     {"name": "health", "description": "For whoever runs it; needs no key."},
 ]
 
