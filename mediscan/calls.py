@@ -78,6 +78,11 @@ class Filter(TypedDict, total=False):
     needs_review: bool
     since: datetime | str
     until: datetime | str
+    batch: str
+
+
+#: All images of a batch are stored and recorded before it is answered.
+_BATCH_S = 300.0
 
 
 def load(image: Image) -> bytes:
@@ -209,7 +214,7 @@ def readiness() -> Call:
 
 def _batch(files: Sequence[tuple[str, bytes]], options: Shared, new_key: str) -> Call:
     key = {"Idempotency-Key": options.get("idempotency_key") or new_key}
-    return Call("POST", _path("batches"), headers=key, fields=_fields(options), files=files)
+    return Call("POST", _path("batches"), headers=key, fields=_fields(options), files=files, wait_s=_BATCH_S)
 
 
 def _awaited(path: str, wait_s: float, known: str | None) -> Call:

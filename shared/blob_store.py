@@ -5,17 +5,22 @@ Open one store per process and after any fork: obstore runs threads of its own.
 """
 
 import hashlib
+import io
 import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
+
+if TYPE_CHECKING:
+    from obstore import ReadableFile
 
 from shared.errors import BlobMissingError, BlobStoreUnavailableError, SetupError
 
@@ -99,6 +104,11 @@ class BlobStore:
         """The whole object; BlobMissingError if there is none."""
         with _converted():
             return obstore.get(self._store, path).bytes().to_bytes()
+
+    def open_file(self, path: str, *, most_at_once: int) -> "BlobFile":
+        """The object as a file to seek in; BlobMissingError if there is none."""
+        with _converted():
+            return BlobFile(obstore.open_reader(self._store, path), most_at_once)
 
     def get_checked(self, path: str, sha256: str) -> bytes:
         """The whole object; BlobMissingError also where its SHA-256 is not `sha256`."""
@@ -203,6 +213,43 @@ class BlobStore:
         file = self._root / path
         for target in (file, file.parent):
             _fsync(target)
+
+
+class BlobFile(io.RawIOBase):
+    """One object as a file to read and seek in. A read of more than `most_at_once` bytes is refused: ValueError.
+
+    Who parses a stranger's file is told there how much to read.
+    """
+
+    def __init__(self, reader: "ReadableFile", most_at_once: int) -> None:
+        super().__init__()
+        self._reader = reader
+        self._most = most_at_once
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def seekable(self) -> bool:
+        """In any order."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` bytes; all that are left, where that is no more than allowed."""
+        if size is None or size < 0:
+            size = self._most
+        if size > self._most:
+            raise ValueError("more is asked for than may be read at once")
+        with _converted():
+            return self._reader.read(size).to_bytes()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As files do: OSError for a place before the beginning. The store is not asked."""
+        return self._reader.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As files do."""
+        return self._reader.tell()
 
 
 async def _watched(chunks: AsyncIterator[bytes], broken: list[Exception]) -> AsyncIterator[bytes]:

@@ -459,6 +459,8 @@ class JobView(Message):
     client_id: str | None = None
     #: The job over whose image this one tries again.
     retry_of: str | None = None
+    #: The batch that it was submitted with.
+    batch_id: str | None = None
     #: Grows by one with every change; the ETag is made from it.
     version: int
     state: JobState
@@ -609,15 +611,15 @@ class BatchCounts(Message):
     failed: Annotated[int, Field(ge=0)]
     cancelled: Annotated[int, Field(ge=0)]
     expired: Annotated[int, Field(ge=0)]
+    #: Erased by the caller since.
+    erased: Annotated[int, Field(ge=0)] = 0
 
 
 class RefusedItem(Message):
-    """An item of a batch that never became a job."""
+    """An item of a batch that never became a job. Its file's name is not kept: it may point at a patient."""
 
-    #: Its place in the batch, from 0.
+    #: Its place in the batch, from 0; in a zip, that among the files of its directory.
     index: Annotated[int, Field(ge=0)]
-    #: As the caller named it, where the caller did.
-    name: str | None = None
     problem: Problem
 
 

@@ -30,6 +30,7 @@ def view(job: JobRecord) -> JobView:
         model=job.model,
         client_id=job.client_id,
         retry_of=job.retry_of,
+        batch_id=job.batch_id,
         prior_job_id=job.prior.job_id if job.prior else None,
         progress=_progress(job),
         readings=Readings(

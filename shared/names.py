@@ -49,6 +49,7 @@ class Priority(StrEnum):
 #: The first digit keeps the time before the year 10,000, where dates end.
 _LAST_MS = 0xDFFFFFFFFFFF
 _JOB_ID = re.compile(r"job_[0-9a-d][0-9a-f]{11}[0-9a-f]{20}")
+_BATCH_ID = re.compile(r"batch_[0-9a-d][0-9a-f]{31}")
 #: A caller's own; never to be taken for one of ours.
 CLIENT_ID_PATTERN = r"(?![jJ][oO][bB]_)[A-Za-z0-9][A-Za-z0-9._~-]{0,63}"
 _CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
@@ -87,6 +88,16 @@ class JobRef(NamedTuple):
         return cls(tenant, job_id)
 
 
+class BatchRef(NamedTuple):
+    """A batch of jobs with its tenant."""
+
+    tenant: str
+    batch_id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.batch_id}"
+
+
 def is_tenant(text: str) -> bool:
     """Whether `text` has the form of a tenant's name."""
     return _TENANT.fullmatch(text) is not None
@@ -95,6 +106,16 @@ def is_tenant(text: str) -> bool:
 def new_job_id() -> str:
     """`job_` + 12 hex digits of Unix milliseconds + 80 random bits: sortable by time, not guessable."""
     return f"job_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def new_batch_id() -> str:
+    """As a job's, under a name of its own."""
+    return f"batch_{new_job_id().removeprefix('job_')}"
+
+
+def is_batch_id(text: str) -> bool:
+    """Whether `text` has the form of a batch's id; says nothing about whether the batch exists."""
+    return _BATCH_ID.fullmatch(text) is not None
 
 
 def is_job_id(text: str) -> bool:
@@ -152,6 +173,23 @@ LEDGER_IDENTITY = "ledger-identity"
 def blob_path(ref: JobRef, blob: Blob) -> str:
     """`tenant/hour/job.blob`: no folder a job, so a durable write costs two fsyncs and not three."""
     return f"{ref.tenant}/{job_hour(ref.job_id)}/{ref.job_id}.{blob}"
+
+
+class BatchBlob(StrEnum):
+    """The objects that a batch may own in the blob store, in the folder of its hour: the retention takes that whole."""
+
+    #: Which jobs it is made of, and what was refused of it.
+    ITEMS = "batch"
+    #: How its jobs ended, once all have: nobody need look at each again.
+    COUNTS = "counts"
+    #: The zip that it came in, while that is being read.
+    ARCHIVE = "archive"
+
+
+def batch_path(ref: BatchRef, blob: BatchBlob) -> str:
+    """`tenant/hour/batch.blob`."""
+    hour = job_hour(f"job_{ref.batch_id.removeprefix('batch_')}")
+    return f"{ref.tenant}/{hour}/{ref.batch_id}.{blob}"
 
 
 def client_id_path(tenant: str, digest: str) -> str:
@@ -220,8 +258,8 @@ class Key:
     CHANGES = "mediscan:changes:"
 
     @staticmethod
-    def changes(ref: JobRef) -> str:
-        """Channel of one job: its new version, after each change."""
+    def changes(ref: JobRef | BatchRef) -> str:
+        """Channel of one job: its new version, after each change. Of a batch: a word, when one of its jobs changed."""
         return f"{Key.CHANGES}{ref}"
 
     @staticmethod

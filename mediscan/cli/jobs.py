@@ -172,6 +172,7 @@ def list_jobs(
         str | None, typer.Option(metavar="TIME", help="Submitted at 2026-01-31T12:00Z or later.")
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Submitted before.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="ID", help="Submitted with this batch.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Your jobs, newest first."""
@@ -182,6 +183,7 @@ def list_jobs(
         "needs_review": needs_review,
         "since": since,
         "until": until,
+        "batch": batch,
     }
     chosen: Filter = {name: value for name, value in given.items() if value is not None}  # type: ignore[assignment]
     with connect(ctx) as client:

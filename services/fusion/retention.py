@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
 from shared.ledger import Ledger
-from shared.names import Blob, JobRef, is_tenant
+from shared.names import BatchBlob, Blob, JobRef, is_job_id, is_tenant
 from shared.settings import Settings
 
 #: An upload may be this old before a missing job means that it has none.
@@ -34,6 +34,7 @@ def sweep(ledger: Ledger, blobs: BlobStore, settings: Settings, *, now: float) -
             elif hour in orphan_hours:
                 found = orphans(ledger, blobs, tenant, hour)
                 removed += _delete(blobs, tenant, [path for own in found.values() for path in own])
+                removed += _delete(blobs, tenant, _unread_archives(blobs, folder))
                 removed += blobs.drop_half_written(folder)
     return removed
 
@@ -42,10 +43,16 @@ def orphans(ledger: Ledger, blobs: BlobStore, tenant: str, hour: str) -> dict[Jo
     """The objects in this hour's folder by job, of those jobs that have neither a record nor a ledger entry."""
     by_job: dict[JobRef, list[str]] = {}
     for path in blobs.paths(f"{tenant}/{hour}"):
-        by_job.setdefault(JobRef(tenant, _job_id(path)), []).append(path)
+        if is_job_id(_job_id(path)):
+            by_job.setdefault(JobRef(tenant, _job_id(path)), []).append(path)
     unrecorded = [ref for ref, own in by_job.items() if not any(p.endswith(f".{Blob.RECORD}") for p in own)]
     known = ledger.holds(unrecorded)
     return {ref: by_job[ref] for ref in unrecorded if ref not in known}
+
+
+def _unread_archives(blobs: BlobStore, folder: str) -> list[str]:
+    """Zips of batches whose gateway died while it read them."""
+    return [path for path in blobs.paths(folder) if path.endswith(f".{BatchBlob.ARCHIVE}")]
 
 
 def _delete(blobs: BlobStore, tenant: str, paths: list[str]) -> int:

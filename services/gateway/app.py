@@ -11,6 +11,7 @@ from services.gateway import (
     docs_page,
     openapi,
     problems,
+    routes_batches,
     routes_cluster,
     routes_dead_letters,
     routes_deliveries,
@@ -46,6 +47,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     app.include_router(routes_jobs.router)
     app.include_router(routes_list.router)
+    app.include_router(routes_batches.router)
     app.include_router(routes_report.router)
     app.include_router(routes_dead_letters.router)
     app.include_router(routes_deliveries.router)

@@ -60,7 +60,7 @@ class EventStream(StreamingResponse):
                 heartbeat_at = now + heartbeat_s
             watch.known_version = self._job.version
             if await watch.woken(min(heartbeat_at, give_up) - now):
-                self._job = await look_again(self._held, watch, self._job, give_up)
+                self._job = await look_again(self._held, watch, self._ref, self._job, give_up)
                 for event in await self._fresh():
                     yield event.encode()
 

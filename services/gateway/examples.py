@@ -9,6 +9,10 @@ from pydantic import BaseModel
 from shared.contracts import (
     AbstainReason,
     Agreement,
+    BatchCounts,
+    BatchLinks,
+    BatchState,
+    BatchView,
     Box,
     DeadLetter,
     DeadLetterPage,
@@ -35,6 +39,7 @@ from shared.contracts import (
     Readiness,
     Readings,
     ReadyStatus,
+    RefusedItem,
     ReviewReason,
     Risk,
     RiskBand,
@@ -49,6 +54,7 @@ from shared.job_state import JobState, StageState
 from shared.names import Priority, Stage
 
 JOB_ID = "job_01a2058e0595c8a88fdd5381f53c2364"
+BATCH_ID = "batch_01a2058e0595c8a88fdd5381f53c2364"
 _MODEL = "brain-mri-mobilenetv2"
 _AT = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -172,7 +178,7 @@ def _problem(status: int, code: str, title: str, detail: str) -> Problem:
 
 
 #: By the name of the message: what is shown, in this order, each with a title.
-ANSWERS: Mapping[str, Mapping[str, BaseModel]] = {
+ANSWERS: dict[str, Mapping[str, BaseModel]] = {
     "JobView": {
         "completed": COMPLETED,
         "the model declined to decide": _DECLINED,
@@ -209,6 +215,31 @@ ANSWERS: Mapping[str, Mapping[str, BaseModel]] = {
     },
 }
 
+
+def _batch(state: BatchState, **counts: int) -> BatchView:
+    refused = _problem(415, "unsupported_image", "The upload cannot be accepted", "Neither PNG nor JPEG.")
+    none = dict.fromkeys((*JobState, "erased"), 0)
+    here = f"/v1/batches/{BATCH_ID}"
+    return BatchView(
+        id=BATCH_ID,
+        state=state,
+        counts=BatchCounts(**{**none, "submitted": 40, "refused": 1, **counts}),
+        progress=(counts["completed"] + 1) / 40,
+        refused=(RefusedItem(index=17, problem=refused),),
+        links=BatchLinks(
+            self=here,
+            items=f"/v1/jobs?batch={BATCH_ID}",
+            results=f"{here}/results.jsonl",
+            cancel=f"{here}/cancel",
+        ),
+    )
+
+
+ANSWERS["BatchView"] = {
+    "on its way": _batch(BatchState.RUNNING, queued=24, running=2, completed=13),
+    "all done": _batch(BatchState.COMPLETED, completed=39),
+}
+
 #: What a new job looks like, wherever 202 says that there is one.
 ACCEPTED: Mapping[str, BaseModel] = {"queued": QUEUED}
 
@@ -222,6 +253,7 @@ SUBMISSIONS: Mapping[str, Mapping[str, Any]] = {
 #: By the name of the parameter.
 PARAMETERS: Mapping[str, Any] = {
     "job_id": JOB_ID,
+    "batch_id": BATCH_ID,
     "wait": 30,
     "prefer": "wait=30",
     "last-event-id": "015",

@@ -95,6 +95,17 @@ def retry(resources: Resources, ref: JobRef, job: JobView, admitted: Admission) 
     return _record(resources, _Arrival(ref, admitted, None, audit.text()), new, Repeatable()).job
 
 
+def record(
+    resources: Resources, ref: JobRef, new: NewJob, admitted: Admission, repeat: Repeatable
+) -> JobView:
+    """Record a job whose image is stored already, and tell the workers; the job that was there before, if one was.
+
+    HouseFullError, TooManyError: a limit was reached since `admit`, and the image is gone again.
+    """
+    audit = audited(AuditAction.SUBMITTED, admitted.limits.key_id, ref)
+    return _record(resources, _Arrival(ref, admitted, repeat.alias, audit), new, repeat).job
+
+
 def _keep(resources: Resources, arrival: _Arrival, wanted: Submission, image: bytes) -> Taken:
     repeat = repeatable(wanted, arrival.alias)
     if job := earlier(resources, arrival.ref.tenant, repeat):

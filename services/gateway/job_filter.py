@@ -23,6 +23,8 @@ class JobFilter:
     #: Submitted at this time or later, and before that one.
     since: datetime | None = None
     until: datetime | None = None
+    #: Which batch they came with; whoever finds the jobs looks to it.
+    batch_id: str | None = None
 
     def admits(self, job: JobView) -> bool:
         """Whether the job belongs into the list. One without a result has no label, no band, and no need of review."""

@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from services.gateway import batches
 from services.gateway.job_filter import JobFilter
 from services.gateway.lookup import find_many
 from services.gateway.resources import Resources
 from shared.blob_store import BlobStore
 from shared.contracts import JobPage, JobView
 from shared.errors import CallerError
-from shared.names import JobRef, first_job_id, first_job_id_of, is_job_id, job_hour
+from shared.names import BatchRef, JobRef, first_job_id, first_job_id_of, is_job_id, job_hour
 
 #: A page is handed out, however few jobs it holds, once so many were looked at, or after so many seconds.
 _MOST_LOOKED_AT = 1000
@@ -62,10 +63,14 @@ class _Step:
 def page(held: Resources, tenant: str, wanted: JobFilter, limit: int, cursor: str | None) -> JobPage:
     """Up to `limit` jobs after `cursor`, and where to go on, also where a long look found few.
 
-    CallerError (422) for a cursor that is none of ours.
+    NotFoundError where the batch is none of the tenant's; CallerError (422) for a cursor that is none of ours.
     """
     filled = _Page(limit)
-    steps = _steps(held.blobs, tenant, wanted, _start(wanted, cursor))
+    start = _start(wanted, cursor)
+    if wanted.batch_id is None:
+        steps = _steps(held.blobs, tenant, wanted, start)
+    else:
+        steps = _steps_of(batches.find(held, BatchRef(tenant, wanted.batch_id)).jobs(tenant), start)
     for step in steps:
         is_whole = _look_through(filled, held, tenant, wanted, step)
         if filled.is_done:
@@ -94,6 +99,14 @@ def _steps(blobs: BlobStore, tenant: str, wanted: JobFilter, start: str) -> Iter
             chunks = [ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE)] or [[]]
             yield from (_Step(some, some[-1]) for some in chunks[:-1])
             yield _Step(chunks[-1], first_job_id_of(hour))
+
+
+def _steps_of(refs: Sequence[JobRef], start: str) -> Iterator[_Step]:
+    """The jobs of a batch, each once."""
+    ids = sorted({ref.job_id for ref in refs if ref.job_id < start}, reverse=True)
+    return (
+        _Step(ids[at : at + _AT_ONCE], ids[at : at + _AT_ONCE][-1]) for at in range(0, len(ids), _AT_ONCE)
+    )
 
 
 def _ids(blobs: BlobStore, tenant: str, hour: str) -> list[str]:

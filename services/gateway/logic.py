@@ -7,6 +7,8 @@ from services.gateway.metadata import parse_metadata
 from services.gateway.settings import GatewaySettings
 from services.gateway.webhook_form import WEBHOOK_LIMITS, parse_webhook
 from shared.contracts import (
+    BatchState,
+    BatchView,
     Circuit,
     CircuitState,
     DeliveryPage,
@@ -74,6 +76,15 @@ def field_limits(settings: GatewaySettings) -> dict[str, int]:
         "burned_in_text": _YES_OR_NO_BYTES,
         **WEBHOOK_LIMITS,
     }
+
+
+#: What concerns one image alone, and so no batch.
+NOT_SHARED = frozenset({"prior_job_id", "frame"})
+
+
+def batch_fields(settings: GatewaySettings) -> dict[str, int]:
+    """The fields that all images of a batch may share."""
+    return {name: most for name, most in field_limits(settings).items() if name not in NOT_SHARED}
 
 
 def submission(image: ImageFacts, fields: Mapping[str, bytes], settings: GatewaySettings) -> Submission:
@@ -184,6 +195,17 @@ def etag(job: JobView) -> str:
     return f'"{job.id}.{job.version}"'
 
 
+def batch_etag(batch: BatchView) -> str:
+    """Of all that the batch shows."""
+    return f'"{batch.id}.{digest(batch.model_dump_json())[:16]}"'
+
+
+def batch_headers(batch: BatchView) -> dict[str, str]:
+    """As `poll_headers`."""
+    headers = {"ETag": batch_etag(batch), "Cache-Control": "no-store"}
+    return headers | {"Retry-After": str(RETRY_AFTER_S)} if batch.state is BatchState.RUNNING else headers
+
+
 def page_etag(page: JobPage) -> str:
     """Of a page of a list: the same jobs at the same versions."""
     parts = [etag(job) for job in page.items]
@@ -222,6 +244,12 @@ def check_cancelled(state: JobState) -> None:
     """After a cancel: ConflictError where the job had ended otherwise before."""
     if state is not JobState.CANCELLED:
         raise ConflictError(f"The job is already over: it is {state}.", code="already_over")
+
+
+def check_batch_cancelled(state: BatchState) -> None:
+    """Before a cancel: ConflictError where there is nothing left to call off, and nothing was called off."""
+    if state is BatchState.COMPLETED:
+        raise ConflictError("All jobs of the batch are over already.", code="already_over")
 
 
 def check_retryable(state: JobState) -> None:

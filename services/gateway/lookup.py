@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 
+from services.gateway.batch_store import BatchStore
 from services.gateway.resources import Resources
 from shared import client_ids
 from shared.client_ids import ClientIds
 from shared.contracts import JobView
 from shared.errors import BlobMissingError, NotFoundError
+from shared.job_state import JobState
 from shared.job_view import view
 from shared.ledger import Alias, AliasKind
-from shared.names import Blob, JobRef, blob_path, is_client_id, is_job_id
+from shared.names import BatchRef, Blob, JobRef, blob_path, is_client_id, is_job_id
 
 
 def reference(resources: Resources, tenant: str, name: str) -> JobRef:
@@ -57,6 +59,13 @@ def find_many(resources: Resources, refs: Sequence[JobRef]) -> dict[JobRef, JobV
     return found
 
 
+def states(resources: Resources, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+    """As `find_many`, of each job only how it stands."""
+    found = resources.ledger.states(refs)
+    ended = find_many(resources, [ref for ref in refs if ref not in found])
+    return found | {ref: job.state for ref, job in ended.items()}
+
+
 def cancel(resources: Resources, ref: JobRef, audit: str) -> JobView:
     """Call a job off unless it is over, and return it as it then stands; NotFoundError as for `find`.
 
@@ -78,6 +87,8 @@ def erase(resources: Resources, ref: JobRef, audit: str) -> None:
         raise
     resources.ledger.erase(ref, job.image, job.model, audit=audit)
     client_ids.erase(resources.blobs, ref)
+    if job.batch_id is not None:
+        BatchStore(resources.blobs).forget_counts(BatchRef(ref.tenant, job.batch_id))
 
 
 def _archived(resources: Resources, ref: JobRef) -> JobView:

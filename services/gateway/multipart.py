@@ -63,7 +63,8 @@ def boundary_of(content_type: str) -> bytes:
 class MultipartDecoder:
     """Turns body chunks into events. BadUploadError as soon as the body is not well-formed."""
 
-    def __init__(self, boundary: bytes) -> None:
+    def __init__(self, boundary: bytes, *, max_parts: int = _MAX_PARTS) -> None:
+        self._max_parts = max_parts
         self._events: list[Event] = []
         self._parts = 0
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
@@ -103,8 +104,8 @@ class MultipartDecoder:
     def _on_part_begin(self) -> None:
         self._parts += 1
         self._disposition = b""
-        if self._parts > _MAX_PARTS:
-            raise BadUploadError(f"The form has more than {_MAX_PARTS} parts.", code="too_many_parts")
+        if self._parts > self._max_parts:
+            raise BadUploadError(f"The form has more than {self._max_parts} parts.", code="too_many_parts")
 
     def _on_header_begin(self) -> None:
         self._header = (bytearray(), bytearray())

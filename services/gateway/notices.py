@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 
 from shared.errors import LedgerUnavailableError
 from shared.ledger.connection import notice_pool
-from shared.names import JobRef, Key
+from shared.names import BatchRef, JobRef, Key
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ Versions = Callable[[Sequence[JobRef]], Awaitable[Mapping[JobRef, int]]]
 
 
 class Watch:
-    """One request that waits for one job."""
+    """One request that waits for one job or batch."""
 
-    def __init__(self, ref: JobRef) -> None:
+    def __init__(self, ref: JobRef | BatchRef) -> None:
         self.ref = ref
         #: Of the job as the waiting request last saw it; None where it could not be seen.
         self.known_version: int | None = None
@@ -80,7 +80,7 @@ class Notices:
         self.stopping = False
 
     @contextmanager
-    def watch(self, ref: JobRef) -> Iterator[Watch]:
+    def watch(self, ref: JobRef | BatchRef) -> Iterator[Watch]:
         """Be woken for each change of a job from now on, and now and then without one."""
         watch, channel = Watch(ref), Key.changes(ref)
         self._watches.setdefault(channel, set()).add(watch)
@@ -127,13 +127,13 @@ class Notices:
     async def _compare(self, versions: Versions) -> None:
         watches = [watch for watching in self._watches.values() for watch in watching]
         try:
-            found = await versions(list({watch.ref for watch in watches}))
+            found = await versions(list({watch.ref for watch in watches if isinstance(watch.ref, JobRef)}))
         except LedgerUnavailableError:
             log.info("the ledger is away: nobody who waits can look now")
             return
         for watch in watches:
-            if found.get(watch.ref) != watch.known_version:
-                watch.wake()
+            if isinstance(watch.ref, BatchRef) or found.get(watch.ref) != watch.known_version:
+                watch.wake()  # of a batch there is no version to compare
 
     async def _follow(self, connection: Connection) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from services.gateway.events import EVENT_TYPES
 from services.gateway.examples import ACCEPTED, ANSWERS, PARAMETERS, SUBMISSIONS
+from services.gateway.logic import NOT_SHARED
 from services.gateway.problems import MEDIA_TYPE
 from shared.contracts import DISCLAIMER, Problem, WebhookEvent
 from shared.names import Priority
@@ -28,7 +29,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "Not changed since `If-None-Match`"}}
 
 #: The defaults are what a field left out means; without them Swagger UI fills in words of its own, which are refused.
-_FORM = {
+_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["image"],
     "additionalProperties": False,
@@ -83,6 +84,28 @@ _FORM = {
             "description": "A small flat JSON object, given back as sent. Never logged, never sent to Gemini.",
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
         },
+    },
+}
+
+_SHARED = {name: field for name, field in _FORM["properties"].items() if name not in {"image", *NOT_SHARED}}
+
+#: One or the other; a schema that says so with `oneOf` would be shown as no form at all.
+_BATCH_FORM = {
+    "type": "object",
+    "additionalProperties": False,
+    "description": "Either `image`, once for each image, or one `archive`.",
+    "properties": {
+        "image": {
+            "type": "array",
+            "items": {"type": "string", "format": "binary"},
+            "description": "PNGs and JPEGs; each a part of this name.",
+        },
+        "archive": {
+            "type": "string",
+            "format": "binary",
+            "description": "A zip of PNGs and JPEGs; the names in it are not used.",
+        },
+        **_SHARED,
     },
 }
 
@@ -151,6 +174,34 @@ SUBMISSION_BODY = {
     "callbacks": {"jobEnded": {"{$request.body#/webhook_url}": {"post": _WEBHOOK}}},
 }
 
+
+#: For `openapi_extra=` of the route that takes a batch.
+BATCH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _BATCH_FORM,
+                "examples": {
+                    name: {"summary": name, "value": fields} for name, fields in SUBMISSIONS.items()
+                },
+                "encoding": {
+                    "image": {"contentType": "image/png, image/jpeg"},
+                    "archive": {"contentType": "application/zip"},
+                    "metadata": {"contentType": "application/json"},
+                },
+            }
+        },
+    }
+}
+
+#: For `responses=` of the route that gives a batch's results.
+JSON_LINES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A line for each item: a `JobView` or a `Problem`",
+        "content": {"application/jsonl": {"schema": {"type": "string"}}},
+    }
+}
 
 #: For `responses=` of the route that tells a job's steps. OpenAPI 3.2 has `itemSchema` for what comes piece by piece.
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {

@@ -31,16 +31,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
 
 
-def problem(request: Request, error: MediScanError, headers: Mapping[str, str] | None = None) -> Response:
-    """One error as an answer, with Retry-After where the same request may succeed later."""
-    body = Problem(
+def as_problem(error: MediScanError, instance: str | None = None) -> Problem:
+    """What is said of an error; instance: the path that was asked for."""
+    return Problem(
         type=f"/problems/{error.code}",
         title=error.title,
         status=error.status,
         detail=error.detail,
         code=error.code,
-        instance=request.url.path,
+        instance=instance,
     )
+
+
+def problem(request: Request, error: MediScanError, headers: Mapping[str, str] | None = None) -> Response:
+    """One error as an answer, with Retry-After where the same request may succeed later."""
+    body = as_problem(error, request.url.path)
     extra = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retryable else {}
     extra |= getattr(request.state, "refusal_headers", {})
     if isinstance(error, UnauthenticatedError):

@@ -48,7 +48,7 @@ from shared.names import CLIENT_ID_PATTERN, Blob, JobRef, blob_path, new_job_id
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], responses=PROBLEM_RESPONSES)
 
 #: Nobody receives it: for the access log, in the word that nginx has for it.
-_CALLER_GONE = 499
+CALLER_GONE = 499
 
 #: Described here and checked by `client_alias`, which says more than the framework does.
 OwnId = Annotated[
@@ -145,7 +145,7 @@ async def read(
     found = until(held, ref, lambda job: is_news(job, known), wait_s)
     job = await (unless_gone(request.receive, found) if wait_s else found)
     if job is None:
-        return Response(status_code=_CALLER_GONE)
+        return Response(status_code=CALLER_GONE)
     headers = poll_headers(job) | ({} if preferred is None else {"Preference-Applied": f"wait={wait_s}"})
     if is_unchanged(known, headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -21,6 +21,7 @@ Limit = Annotated[int, Query(ge=1, le=100, description="Most jobs of one page.")
 Cursor = Annotated[str | None, Query(max_length=128, description="`next_cursor` of the page before.")]
 Since = Annotated[datetime | None, Query(description="Submitted then or later; UTC where it names no zone.")]
 Until = Annotated[datetime | None, Query(description="Submitted before.")]
+OfBatch = Annotated[str | None, Query(max_length=64, description="Submitted with this batch.")]
 NeedsReview = Annotated[bool | None, Query(description="Jobs with a result that says so, or says not.")]
 
 
@@ -37,6 +38,7 @@ async def listed(
     needs_review: NeedsReview = None,
     since: Since = None,
     until: Until = None,
+    batch: OfBatch = None,
 ) -> Response:
     """Your jobs, newest first; those alone for which all that is given holds.
 
@@ -44,7 +46,7 @@ async def listed(
     goes on there. `next_cursor` is null on the last page alone.
     """
     held = resources.of(request)
-    wanted = JobFilter(state, label, risk_band, needs_review, since, until)
+    wanted = JobFilter(state, label, risk_band, needs_review, since, until, batch)
     page = await held.run(job_list.page, held, who.tenant, wanted, limit, cursor)
     headers = {"ETag": page_etag(page), "Cache-Control": "no-store"}
     if is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):

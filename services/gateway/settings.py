@@ -45,6 +45,15 @@ class GatewaySettings(Settings):
     )
     max_metadata_bytes: int = Field(4096, ge=2, description="Largest `metadata` part, in bytes.")
     max_metadata_keys: int = Field(32, ge=0, description="Most entries in `metadata`.")
+    max_batch_items: int = Field(2000, ge=1, description="Most images in one batch.")
+    max_batch_bytes: int = Field(
+        512 * _MIB,
+        ge=1024,
+        description="Largest request body of a batch, and most that its zip may unpack to, in bytes.",
+    )
+    batch_timeout_s: Seconds = Field(
+        600, description="A batch whose body is not received whole within this time is refused."
+    )
     upload_timeout_s: Seconds = Field(
         60, description="A body not received whole within this time is refused."
     )

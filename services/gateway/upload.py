@@ -1,9 +1,9 @@
 """The image part on its way to the blob store: hashed, counted, its header and its end checked."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
 
-from services.gateway.form import SubmissionForm
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
 from services.gateway.logic import Submission, submission
 from services.gateway.settings import GatewaySettings
@@ -13,10 +13,31 @@ from shared.contracts import ImageFacts
 HEAD_BYTES = 1 << 20
 
 
+class ImageSource(Protocol):
+    """Where the image comes from: a form, or one item of a batch."""
+
+    @property
+    def image_ended(self) -> bool:
+        """Whether the image is read to its end."""
+        ...
+
+    async def find_image(self) -> None:
+        """Read up to the image."""
+        ...
+
+    async def image_data(self) -> bytes | None:
+        """The next bytes of the image, None at its end."""
+        ...
+
+    async def rest(self) -> Mapping[str, bytes]:
+        """Read what follows the image; the fields beside it."""
+        ...
+
+
 class ImageUpload:
     """One submission being received. `begin` first; then `finish` if `is_whole`, else drain `chunks`."""
 
-    def __init__(self, form: SubmissionForm, settings: GatewaySettings) -> None:
+    def __init__(self, form: ImageSource, settings: GatewaySettings) -> None:
         self._form = form
         self._settings = settings
         self._sha256 = hashlib.sha256()

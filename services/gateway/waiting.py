@@ -41,14 +41,14 @@ async def until(held: Resources, ref: JobRef, is_news: Callable[[JobView], bool]
         while not is_news(job) and not held.notices.stopping and (left := give_up - time.monotonic()) > 0:
             watch.known_version = job.version
             await watch.woken(left)
-            job = await look_again(held, watch, job, give_up)
+            job = await look_again(held, watch, ref, job, give_up)
     return job
 
 
-async def look_again(held: Resources, watch: Watch, seen: JobView, give_up: float) -> JobView:
+async def look_again(held: Resources, watch: Watch, ref: JobRef, seen: JobView, give_up: float) -> JobView:
     """The job as it stands; as it was `seen` while the ledger is away and it is not yet `give_up` (monotonic)."""
     try:
-        return await held.run(lookup.find, held, watch.ref)
+        return await held.run(lookup.find, held, ref)
     except LedgerUnavailableError:
         if time.monotonic() >= give_up and not held.notices.stopping:
             raise

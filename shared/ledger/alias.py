@@ -15,6 +15,9 @@ class AliasKind(StrEnum):
     IDEMPOTENCY = "idempotency"
     #: The id that the caller chose.
     CLIENT = "client"
+    #: The `Idempotency-Key` of a whole batch, and the place of each of its items.
+    BATCH = "batch"
+    BATCH_ITEM = "batch_item"
 
 
 @dataclass(frozen=True)

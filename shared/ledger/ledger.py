@@ -27,7 +27,7 @@ from shared.contracts import (
     UnavailableReason,
 )
 from shared.contracts import JobError as Problem
-from shared.job_state import StageState
+from shared.job_state import JobState, StageState
 from shared.ledger import scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
@@ -39,7 +39,7 @@ from shared.ledger.last_readings import LastReading, LastReadings
 from shared.ledger.memory import MemoryGauge
 from shared.ledger.record import JobRecord, parse
 from shared.ledger.replication import Replication
-from shared.names import DEFAULT_MODEL, LIVE_IN_HOUSE, JobRef, Key, Priority, Stage
+from shared.names import DEFAULT_MODEL, LIVE_IN_HOUSE, BatchRef, JobRef, Key, Priority, Stage
 from shared.redis_errors import converted
 from shared.settings import Settings
 
@@ -90,6 +90,8 @@ class NewJob:
     retry_of: str | None = None
     #: Whom to tell of its end.
     webhook: Webhook | None = None
+    #: The batch that it came with.
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class Ledger:
         self.last_readings = LastReadings(client)
         self._insist = client.register_script(scripts.INSIST)
         self._whole_hash = client.register_script(scripts.WHOLE_HASH)
+        self._name_once = client.register_script(scripts.NAME_ONCE)
         self._memory = MemoryGauge(client)
         self._scripts = {name: client.register_script(scripts.build(name, settings)) for name in _SCRIPTS}
 
@@ -219,6 +222,14 @@ class Ledger:
         found = _fields(cast(list[str], flat))
         return (found["job"], found["fingerprint"]) if found else None
 
+    def name_batch(self, ref: BatchRef, alias: Alias, fingerprint: str) -> tuple[str, str]:
+        """Let an alias stand for a batch, unless it does for one already; id and fingerprint of what it stands for."""
+        keys = [Key.alias(ref.tenant, alias.kind, alias.text)]
+        args = [ref.batch_id, fingerprint, str(math.ceil(self._settings.idempotency_s * 1000))]
+        with converted():
+            batch_id, known = cast(list[str], self._replication.run(self._name_once, keys, args))
+        return batch_id, known
+
     def read(self, ref: JobRef) -> JobRecord | None:
         """The job as it stands, or None where Redis does not hold it (any more)."""
         with converted():
@@ -233,13 +244,21 @@ class Ledger:
             found = cast(list[Fields], pipe.execute())
         return {ref: parse(ref, fields) for ref, fields in zip(refs, found, strict=True) if fields}
 
+    def states(self, refs: Sequence[JobRef]) -> dict[JobRef, JobState]:
+        """How those of `refs` stand that Redis holds, in one round trip for all."""
+        with converted(), self._redis.pipeline(transaction=False) as pipe:
+            for ref in refs:
+                pipe.hmget(Key.job(ref), ["state"])
+            found = cast(list[list[str | None]], pipe.execute())
+        return {ref: JobState(state) for ref, (state,) in zip(refs, found, strict=True) if state}
+
     def versions(self, refs: Sequence[JobRef]) -> dict[JobRef, int]:
         """The versions of those of `refs` that Redis holds: whether a job changed, in one round trip for all."""
         with converted(), self._redis.pipeline(transaction=False) as pipe:
             for ref in refs:
-                pipe.hget(Key.job(ref), "version")
-            found = pipe.execute()
-        return {ref: int(version) for ref, version in zip(refs, found, strict=True) if version}
+                pipe.hmget(Key.job(ref), ["version"])
+            found = cast(list[list[str | None]], pipe.execute())
+        return {ref: int(version) for ref, (version,) in zip(refs, found, strict=True) if version}
 
     def claim(self, ref: JobRef, stage: Stage, *, token: str) -> Claim | None:
         """Take a stage under a lease, or None where there is nothing to do: settled, taken, over, gone.
@@ -559,6 +578,8 @@ def _asked_for(new: NewJob) -> Fields:
         fields["prior"] = new.prior.model_dump_json()
     if new.retry_of:
         fields["retry_of"] = new.retry_of
+    if new.batch_id:
+        fields["batch"] = new.batch_id
     if new.webhook:
         fields["webhook.url"] = new.webhook.url
         fields["webhook.events"] = ",".join(new.webhook.events)

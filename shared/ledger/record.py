@@ -63,6 +63,8 @@ class JobRecord:
     client_id: str | None = None
     #: The job over whose image this one tries again.
     retry_of: str | None = None
+    #: The batch that it was submitted with.
+    batch_id: str | None = None
     #: Of the submission, where it came under a name of the caller's.
     fingerprint: str = ""
 
@@ -98,6 +100,7 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
         client_id=fields.get("client_id"),
         retry_of=fields.get("retry_of"),
+        batch_id=fields.get("batch"),
         fingerprint=fields.get("fingerprint", ""),
     )
 

@@ -48,6 +48,14 @@ INSIST = f"{_ALWAYS}\nreturn redis.call(ARGV[1], KEYS[1], unpack(ARGV, 2))"
 #: HGETALL as a script: what is told of it may have to reach replicas first.
 WHOLE_HASH = "#!lua flags=no-writes\nreturn redis.call('HGETALL', KEYS[1])"
 
+#: Let an alias stand for something unless it does already. KEYS: the alias; ARGV: id, fingerprint, milliseconds.
+NAME_ONCE = f"""{_ONLY_IF_WRITABLE}
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'job', ARGV[1], 'fingerprint', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
+end
+return redis.call('HMGET', KEYS[1], 'job', 'fingerprint')"""
+
 
 def build(name: str, settings: Settings) -> str:
     """The complete text of script `name`, with this service's settings in it."""

@@ -183,6 +183,7 @@ local function commit(due)
   for stage in pairs(moved) do place(stage) end
   redis.call('ZADD', KEY_DUE, due or next_due(), REF)
   redis.call('PUBLISH', CHANGES .. REF, J.version)
+  if J.batch then redis.call('PUBLISH', CHANGES .. TENANT .. '/' .. J.batch, J.version) end
 end
 
 local function whole_job()

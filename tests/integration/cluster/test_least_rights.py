@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,9 @@ import redis
 
 from embedded.layout import SERVICES
 from shared.blob_store import BlobStore
+from shared.ledger import Ledger
 from shared.names import Blob, JobRef, Key, blob_path
+from shared.settings import Settings
 from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
@@ -119,6 +121,26 @@ def test_a_job_may_be_repeated_erased_tried_again_and_have_an_id_of_the_callers(
         named = cluster.http.put("/v1/jobs/mine", files=files).json()["id"]
         assert cluster.finished(named)["client_id"] == "mine"
         assert cluster.http.get("/v1/jobs/mine").json()["id"] == named
+
+
+def test_jobs_may_be_listed_and_come_in_a_batch(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        files = [("image", ("x", scan(shade=shade))) for shade in (1, 2)]
+        headers = {"idempotency-key": "batch"}
+        batch = cluster.http.post("/v1/batches", files=files, headers=headers).json()
+        ended = cluster.http.get(f"/v1/batches/{batch['id']}", params={"wait": 30}).json()
+        assert ended["counts"]["completed"] == 2
+        assert cluster.http.post("/v1/batches", files=files, headers=headers).status_code == 200
+        assert len(cluster.http.get("/v1/jobs", params={"batch": batch["id"]}).json()["items"]) == 2
+        assert cluster.http.get("/v1/jobs").json()["items"]
+        assert cluster.http.delete(f"/v1/batches/{batch['id']}").status_code == 204
+
+
+def test_the_gateway_may_look_for_changes_that_it_was_not_told_of(cluster: SecuredCluster) -> None:
+    url = f"{cluster.ledger.login('gateway')}"
+    with nothing_refused(cluster), closing(Ledger.open(Settings(redis_url=url), patience_s=1)) as ledger:
+        job_id = cluster.submit(scan())["id"]
+        assert list(ledger.versions([JobRef("default", job_id)])) == [JobRef("default", job_id)]
 
 
 def test_the_reaper_may_repair_a_lost_message_and_a_dead_worker(cluster: SecuredCluster) -> None:

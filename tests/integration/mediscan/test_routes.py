@@ -14,6 +14,7 @@ from mediscan import contracts
 from shared.blob_store import BlobStore
 from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.integration.mediscan.shell import run
+from tests.support import zips
 from tests.support.cluster import Cluster
 from tests.support.images import broken_inside, scan
 from tests.support.receiver import Receiver
@@ -143,6 +144,10 @@ def test_a_batch(client: Any, cluster: Cluster, tmp_path: Path) -> None:
     assert first.metadata == {"study": "A-17"}
     assert isinstance(second, contracts.Problem)
     assert third.state == "completed"
+    assert {job.id for job in client.list(batch=batch.id)} == {first.id, third.id}
+    zipped = client.submit_archive(zips.zipped({"a.png": scan(shade=3), "b.txt": b"no image"}))
+    ended = zipped.wait(timeout=60)
+    assert (ended.state, ended.counts.completed, ended.counts.refused) == ("completed", 1, 1)
 
 
 def test_dead_letters(client: Any, cluster: Cluster) -> None:

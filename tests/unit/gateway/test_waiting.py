@@ -76,11 +76,11 @@ def test_a_ledger_that_is_away_is_waited_for_until_the_time_is_up(tmp_path: Path
     seen, watch = view(QUEUED), watching()
     later, now = time.monotonic() + 600, time.monotonic()
     try:
-        assert run(look_again(held, watch, seen, later)) == seen
+        assert run(look_again(held, watch, QUEUED.ref, seen, later)) == seen
         assert watch.known_version is None, "or nobody would wake it once the ledger is back"
         with pytest.raises(LedgerUnavailableError):
-            run(look_again(held, watch, seen, now))
+            run(look_again(held, watch, QUEUED.ref, seen, now))
         held.notices.stop()
-        assert run(look_again(held, watch, seen, now)) == seen
+        assert run(look_again(held, watch, QUEUED.ref, seen, now)) == seen
     finally:
         held.close()
