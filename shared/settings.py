@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         description="Address for that. Nobody is asked for a key there: keep it inside the house.",
     )
 
+    otlp_endpoint: str = Field(
+        "",
+        pattern="^(https?://.+)?$",
+        description="Where traces are sent (OTLP over HTTP), such as `http://collector:4318`; empty: there are none.",
+    )
+
     job_deadline_s: Seconds = Field(900, description="A job not finished this long after submission expires.")
     gemini_grace_s: Seconds = Field(
         20, description="How long fusion waits for Gemini once the ML reading is there."

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,7 @@ from shared.errors import (
 )
 from shared.ledger import Claim, Ledger, Settled
 from shared.names import JobRef, Stage
-from shared.observe import metrics
+from shared.observe import metrics, tracing
 from shared.queue import check, publish, queues_of
 from shared.refusal import why_refused
 from shared.settings import Settings
@@ -75,8 +76,13 @@ def work_on(
     with telemetry.about(job=ref, stage=stage):
         claim = resources.ledger.claim(ref, stage, token=delivery)
         if claim is not None:
-            with telemetry.about(attempt=claim.job.stages[stage].deliveries):
+            with telemetry.about(attempt=claim.job.stages[stage].deliveries), _span(claim):
                 _work_or_give_back(resources, claim, work)
+
+
+def _span(claim: Claim) -> AbstractContextManager[None]:
+    (tenant, job), attempt = claim.job.ref, claim.job.stages[claim.stage].deliveries
+    return tracing.span(claim.stage, parent=claim.job.trace, job=job, tenant=tenant, attempt=attempt)
 
 
 def _work_or_give_back(resources: Resources, claim: Claim, work: Callable[[Claim], None]) -> None:

@@ -9,6 +9,7 @@ from shared.blob_store import BlobStore
 from shared.errors import SetupError
 from shared.ledger import Ledger
 from shared.names import Stage
+from shared.observe import tracing
 from shared.queue import make_celery
 from shared.settings import load
 from shared.worker import exit_on_setup_error, run, wait_for
@@ -25,6 +26,7 @@ def main() -> None:
 
 def _fuse(settings: FusionSettings) -> None:
     telemetry.configure(settings, "fusion")
+    tracing.start(settings, "fusion")
     app = make_celery(settings)
     tasks.register(app, settings)
     run(app, Stage.FUSION, settings, pool="prefork", concurrency=settings.fusion_concurrency)
@@ -32,6 +34,7 @@ def _fuse(settings: FusionSettings) -> None:
 
 def _reaper(settings: FusionSettings) -> None:
     telemetry.configure(settings, "reaper")
+    tracing.start(settings, "reaper")
     reaper.run(make_celery(settings), settings)
 
 

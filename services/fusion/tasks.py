@@ -10,6 +10,7 @@ from services.fusion.settings import FusionSettings
 from shared.contracts import MlReading
 from shared.ledger import Claim
 from shared.names import Stage, Task
+from shared.observe import tracing
 from shared.worker import Resources, work_on
 
 
@@ -30,4 +31,5 @@ def _fuse(resources: Resources, settings: FusionSettings, claim: Claim) -> None:
         raise TypeError("fusion was opened before both readings were settled")
     finished = resources.ledger.complete(claim, fuse(ml, gemini, settings.policy, claim.job.prior))
     if finished is not None:
-        archive(finished, resources.ledger, resources.blobs)
+        with tracing.span("archive"):
+            archive(finished, resources.ledger, resources.blobs)

@@ -9,7 +9,7 @@ from services.gateway.resources import Resources, open_resources
 from services.gateway.server import exit_cleanly_on_signals, serve
 from services.gateway.settings import GatewaySettings
 from shared.errors import BlobStoreUnavailableError, SetupError
-from shared.observe import metrics
+from shared.observe import metrics, tracing
 from shared.queue import check
 from shared.settings import load
 from shared.telemetry import configure
@@ -23,6 +23,7 @@ def main() -> None:
     exit_cleanly_on_signals()
     settings = load(GatewaySettings)
     configure(settings, "gateway")
+    tracing.start(settings, "gateway")
     with bind(settings) as bound:
         resources = open_resources(settings)
         _check(resources)

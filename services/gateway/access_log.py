@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -15,11 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.problems import unexpected
 from shared import telemetry
-from shared.observe import metrics
+from shared.observe import metrics, tracing
 
 log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
+
+#: Of no interest to who follows a job.
+_ASKED_ALL_THE_TIME = frozenset({"/healthz", "/readyz"})
 
 
 class AccessLog:
@@ -33,9 +37,11 @@ class AccessLog:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         began = time.perf_counter()
-        with telemetry.about(request=(request := secrets.token_hex(8))):
+        request = secrets.token_hex(8)
+        with telemetry.about(request=request), _span(scope, request):
             status = await self._serve(scope, receive, send, request)
             seconds = time.perf_counter() - began
+            tracing.describe(f"{scope['method']} {_route(scope)}", status=status)
             log.info("%s %s", scope["method"], _route(scope), extra=_fields(scope, status, seconds))
         metrics.answered(scope["method"], _route(scope), status, seconds)
         return None
@@ -57,6 +63,10 @@ class AccessLog:
             if not status:
                 await unexpected(Request(scope))(scope, receive, noting)
         return status
+
+
+def _span(scope: Scope, request: str) -> AbstractContextManager[None]:
+    return nullcontext() if scope["path"] in _ASKED_ALL_THE_TIME else tracing.span("request", request=request)
 
 
 def _log_unexpected(error: Exception) -> None:

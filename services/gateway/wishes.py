@@ -9,6 +9,7 @@ from services.gateway.resources import Resources
 from shared.contracts import JobView, MlReading, ModelRef, Prior
 from shared.errors import BadUploadError, NotFoundError
 from shared.ledger import NewJob
+from shared.observe import tracing
 from shared.webhooks.secrets import WebhookSecrets
 
 
@@ -29,6 +30,7 @@ def resolve(resources: Resources, tenant: str, wanted: Submission) -> NewJob:
         model=wanted.model,
         prior=prior,
         webhook=wanted.webhook,
+        trace=tracing.carried(),
     )
 
 

@@ -20,6 +20,7 @@ from shared.errors import BlobMissingError, ImageError
 from shared.ledger import Claim
 from shared.ledger.connection import connect
 from shared.names import Stage, Task
+from shared.observe import tracing
 from shared.token_bucket import TokenBuckets
 from shared.worker import Resources, settle, work_on
 
@@ -73,7 +74,9 @@ class Asker:
         start = time.perf_counter()
         bare = self._decoder.prepare(data, frame, timeout_s=knobs.gemini_timeout_s * (1 - _CALL_SHARE))
         prepared = time.perf_counter()
-        answer = logic.parse_answer(read_with_budget(reader, bare, knobs, spent_s=prepared - start))
+        tracing.passed("prepare", prepared - start)
+        with tracing.span("gemini call", model=knobs.gemini_model):
+            answer = logic.parse_answer(read_with_budget(reader, bare, knobs, spent_s=prepared - start))
         done = time.perf_counter()
         timings = {"prepare": prepared - start, "call": done - prepared, "total": done - start}
         timings_ms = {name: round(seconds * 1000, 3) for name, seconds in timings.items()}

@@ -5,6 +5,7 @@ from services.ml_worker.installed import load_installed
 from services.ml_worker.settings import MlWorkerSettings
 from shared import telemetry
 from shared.names import Stage
+from shared.observe import tracing
 from shared.queue import make_celery
 from shared.settings import load
 from shared.worker import exit_on_setup_error, run
@@ -14,6 +15,7 @@ def main() -> None:
     """Check the models, then serve."""
     settings = load(MlWorkerSettings)
     telemetry.configure(settings, "ml_worker")
+    tracing.start(settings, "ml_worker")
     installed = load_installed(settings)
     cards = installed.cards()
     app = make_celery(settings)

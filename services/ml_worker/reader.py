@@ -17,6 +17,7 @@ from shared.contracts import DicomSource, MlReading
 from shared.errors import ModelMissingError
 from shared.image.decoder import Decoder
 from shared.image.picture import DecodedImage
+from shared.observe import tracing
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Stopwatch:
     def lap(self, name: str) -> None:
         """End the piece `name` here; it may come in several."""
         now = time.perf_counter()
+        tracing.passed(name, now - self._last)
         self._laps[name] = round(self._laps.get(name, 0) + (now - self._last) * 1000, 3)
         self._last = now
 

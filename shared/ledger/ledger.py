@@ -88,6 +88,8 @@ class NewJob:
     prior: Prior | None = None
     #: The job over whose image this one tries again.
     retry_of: str | None = None
+    #: Of the submission, for the spans of whoever works on the job (`traceparent`).
+    trace: str | None = None
     #: Whom to tell of its end.
     webhook: Webhook | None = None
     #: The batch that it came with.
@@ -576,6 +578,8 @@ def _asked_for(new: NewJob) -> Fields:
         fields["model"] = new.model
     if new.prior:
         fields["prior"] = new.prior.model_dump_json()
+    if new.trace:
+        fields["trace"] = new.trace
     if new.retry_of:
         fields["retry_of"] = new.retry_of
     if new.batch_id:

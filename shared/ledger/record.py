@@ -65,6 +65,8 @@ class JobRecord:
     retry_of: str | None = None
     #: The batch that it was submitted with.
     batch_id: str | None = None
+    #: Of the submission, where traces are taken (`traceparent`).
+    trace: str | None = None
     #: Of the submission, where it came under a name of the caller's.
     fingerprint: str = ""
 
@@ -101,6 +103,7 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         client_id=fields.get("client_id"),
         retry_of=fields.get("retry_of"),
         batch_id=fields.get("batch"),
+        trace=fields.get("trace"),
         fingerprint=fields.get("fingerprint", ""),
     )
 
