@@ -20,7 +20,8 @@ _REFUSED = (redis.exceptions.ReadOnlyError, redis.exceptions.NoPermissionError)
 #: Its disk is full or broken, or its replicas are away; redis-py has no class for these.
 _REFUSES_WRITES = ("MISCONF", "NOREPLICAS")
 
-#: It was demoted while we waited for its replicas: what we wrote may be lost with its time as the primary.
+#: It was demoted while we waited for its replicas: what we wrote may be lost with its time as the primary. A server
+#: that does not know a script although it was just loaded is another one: the primary since then.
 _DEMOTED = "UNBLOCKED"
 
 
@@ -34,7 +35,7 @@ def converted() -> Iterator[None]:
     except redis.exceptions.OutOfMemoryError as error:
         raise ledger_full() from error
     except redis.exceptions.ResponseError as error:
-        if str(error).startswith(_DEMOTED):
+        if isinstance(error, redis.exceptions.NoScriptError) or str(error).startswith(_DEMOTED):
             raise LedgerUnavailableError("The job ledger cannot be reached right now.") from error
         if not (isinstance(error, _REFUSED) or str(error).startswith(_REFUSES_WRITES)):
             raise

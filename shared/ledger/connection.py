@@ -12,7 +12,12 @@ from redis import asyncio as redis_asyncio
 from redis.asyncio import sentinel as sentinel_asyncio
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import (
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
 
 from shared.errors import SetupError
 from shared.redis_errors import AWAY
@@ -54,6 +59,26 @@ class _Patience(Retry):
         return super().call_with_retry(do, fail_or_give_up, is_retryable, with_failure_count)
 
 
+class _WholeRepliesOnly:
+    """Closes a connection on which reading a reply was broken off, as by a task's time limit.
+
+    redis-py does so by itself but for its sentinel connections (8.1.0): there the next command got the reply that was
+    still to come, and each one after it that of the one before.
+    """
+
+    def read_response(self, *args: Any, disconnect_on_error: bool = True, **options: Any) -> Any:
+        """As redis-py's own."""
+        return super().read_response(*args, disconnect_on_error=disconnect_on_error, **options)  # type: ignore[misc]
+
+
+class _SentinelConnection(_WholeRepliesOnly, SentinelManagedConnection):  # type: ignore[misc]
+    pass
+
+
+class _SentinelTlsConnection(_WholeRepliesOnly, SentinelManagedSSLConnection):  # type: ignore[misc]
+    pass
+
+
 def connect(settings: Settings, *, patience_s: float) -> "redis.Redis":
     """A client that rides out an absence of about `patience_s` seconds; SetupError for an unusable URL."""
     options: dict[str, Any] = {
@@ -90,8 +115,11 @@ def notice_pool(settings: Settings, **options: Any) -> redis_asyncio.ConnectionP
 def _by_sentinels(found: SentinelUrl, settings: Settings, options: dict[str, Any]) -> "redis.Redis":
     own = _sentinel_options(found, settings) | {"retry": Retry(NoBackoff(), 0)}
     manager = Sentinel(found.sentinels, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+    server = _server_options(found, settings)
+    server.pop("ssl", None)
+    server["connection_class"] = _SentinelTlsConnection if found.tls else _SentinelConnection
     pool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        found.service, manager, **_server_options(found, settings), **options
+        found.service, manager, **server, **options
     )
     return redis.Redis.from_pool(pool)
 

@@ -17,6 +17,7 @@ import pytest
 from shared.errors import LedgerUnavailableError
 from shared.job_state import JobState
 from shared.ledger import Ledger
+from shared.ledger.connection import connect
 from shared.names import JobRef
 from shared.settings import Settings
 from tests.support.cluster import Cluster
@@ -27,6 +28,8 @@ from tests.support.waiting import wait_until
 
 _CLIENTS = 8
 _JOBS_EACH = 12
+#: Each job has long ended by then.
+_FOLLOWED_S = 240.0
 #: So many are accepted before the primary dies.
 _BEFORE = 20
 
@@ -82,7 +85,9 @@ def submit_some(cluster: Cluster, seen: Seen) -> None:
 
 def follow_all(cluster: Cluster, seen: Seen, done: Event) -> None:
     """Note what each job said when it was first seen to have ended."""
+    give_up = time.monotonic() + _FOLLOWED_S
     while not (done.is_set() and len(seen.ended) == len(seen.accepted)):
+        assert time.monotonic() < give_up, f"not ended: {set(seen.accepted) - seen.ended.keys()}"
         for job_id in [job_id for job_id in seen.accepted if job_id not in seen.ended]:
             answer = settled(cluster, seen, "GET", f"/v1/jobs/{job_id}?wait=1")
             assert answer.status_code == 200, f"{job_id} was answered 202: {answer.text}"
@@ -157,6 +162,28 @@ def test_what_no_replica_holds_is_not_told(cluster: Cluster, sentinels: Sentinel
     again = wait_until(lambda: _repeated(ledger, ref), timeout_s=60)
     assert again is JobState.CANCELLED
     ledger.close()
+
+
+class _BrokenOffError(Exception):
+    """What a task's time limit raises, wherever the task is."""
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_reply_that_was_broken_off_is_nobody_elses(sentinels: SentinelLedger) -> None:
+    def break_off(*_: object) -> None:
+        raise _BrokenOffError
+
+    client = connect(Settings(redis_url=sentinels.url, broker_url="redis://nowhere"), patience_s=5)
+    client.ping()
+    before = signal.signal(signal.SIGALRM, break_off)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(_BrokenOffError):
+            client.wait(9, 1000)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert [client.echo(str(number)) for number in range(5)] == ["0", "1", "2", "3", "4"]
+    client.close()
 
 
 def _repeated(ledger: Ledger, ref: JobRef) -> JobState | None:
