@@ -4,7 +4,7 @@ import io
 import struct
 import zlib
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 _PNG_SIGNATURE = 8
 
@@ -16,6 +16,13 @@ def scan(side: int = 256, *, shade: int = 200) -> bytes:
     pen.ellipse((side // 8, side // 10, side - side // 8, side - side // 10), fill=110)
     pen.ellipse((side // 2, side // 3, side // 2 + side // 8, side // 3 + side // 8), fill=shade)
     return encoded(image)
+
+
+def photo(side: int = 512) -> bytes:
+    """A grey JPEG of a scan with noise over it, which makes it about as large as an exported slice."""
+    noise = Image.effect_noise((side, side), 20)
+    scanned = Image.open(io.BytesIO(scan(side)))
+    return encoded(ImageChops.add(scanned, noise, scale=1, offset=-128), "JPEG")
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
