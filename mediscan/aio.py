@@ -99,6 +99,14 @@ class AsyncClient:
         """A PNG of where the ML reading's evidence lies. NotFoundError (`no_heatmap`) before there is a reading."""
         return (await self.send(calls.heatmap(job_id))).body
 
+    async def fhir(self, job_id: str) -> bytes:
+        """The result as a FHIR R4 bundle, JSON. NotFoundError (`no_result`) where there is none (yet)."""
+        return (await self.send(calls.result(job_id, "application/fhir+json"))).body
+
+    async def dicom(self, job_id: str, which: str = "sr") -> bytes:
+        """What the result adds to the study of a DICOM image, as a DICOM file: `sr`, `overlay` or `map`."""
+        return (await self.send(calls.dicom(job_id, which))).body
+
     async def cancel(self, job_id: str) -> contracts.JobView:
         """Call the job off. ConflictError (`already_over`) where it has ended otherwise."""
         return await self._fetch(calls.cancel(job_id), contracts.JobView)
@@ -234,6 +242,14 @@ class AsyncJob:
     async def heatmap(self) -> bytes:
         """A PNG of where the ML reading's evidence lies."""
         return await self._client.heatmap(self.id)
+
+    async def fhir(self) -> bytes:
+        """The result as a FHIR R4 bundle, JSON."""
+        return await self._client.fhir(self.id)
+
+    async def dicom(self, which: str = "sr") -> bytes:
+        """What the result adds to the study of a DICOM image: `sr`, `overlay` or `map`."""
+        return await self._client.dicom(self.id, which)
 
     async def cancel(self) -> contracts.JobView:
         """Call it off. ConflictError where it has ended otherwise."""

@@ -131,6 +131,16 @@ def heatmap(job_id: str) -> Call:
     return Call("GET", _path("jobs", job_id, "heatmap.png"))
 
 
+def result(job_id: str, media_type: str) -> Call:
+    """`GET /v1/jobs/{id}/result` in one of its forms."""
+    return Call("GET", _path("jobs", job_id, "result"), headers={"Accept": media_type})
+
+
+def dicom(job_id: str, which: str) -> Call:
+    """`GET /v1/jobs/{id}/dicom/{sr|overlay|map}`."""
+    return Call("GET", _path("jobs", job_id, "dicom", which))
+
+
 def cancel(job_id: str) -> Call:
     """`POST /v1/jobs/{id}/cancel`: harmless to repeat."""
     return Call("POST", _path("jobs", job_id, "cancel"))

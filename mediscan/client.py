@@ -93,6 +93,14 @@ class Client:
         """A PNG of where the ML reading's evidence lies. NotFoundError (`no_heatmap`) before there is a reading."""
         return self.send(calls.heatmap(job_id)).body
 
+    def fhir(self, job_id: str) -> bytes:
+        """The result as a FHIR R4 bundle, JSON. NotFoundError (`no_result`) where there is none (yet)."""
+        return self.send(calls.result(job_id, "application/fhir+json")).body
+
+    def dicom(self, job_id: str, which: str = "sr") -> bytes:
+        """What the result adds to the study of a DICOM image, as a DICOM file: `sr`, `overlay` or `map`."""
+        return self.send(calls.dicom(job_id, which)).body
+
     def cancel(self, job_id: str) -> contracts.JobView:
         """Call the job off. ConflictError (`already_over`) where it has ended otherwise."""
         return self._fetch(calls.cancel(job_id), contracts.JobView)
@@ -228,6 +236,14 @@ class Job:
     def heatmap(self) -> bytes:
         """A PNG of where the ML reading's evidence lies."""
         return self._client.heatmap(self.id)
+
+    def fhir(self) -> bytes:
+        """The result as a FHIR R4 bundle, JSON."""
+        return self._client.fhir(self.id)
+
+    def dicom(self, which: str = "sr") -> bytes:
+        """What the result adds to the study of a DICOM image: `sr`, `overlay` or `map`."""
+        return self._client.dicom(self.id, which)
 
     def cancel(self) -> contracts.JobView:
         """Call it off. ConflictError where it has ended otherwise."""

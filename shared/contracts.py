@@ -526,8 +526,17 @@ class WebhookEvent(StrEnum):
     EXPIRED = "job.expired"
 
 
+class DeliveryTarget(StrEnum):
+    """Who is told of a job's end."""
+
+    #: The caller's receiver, by a webhook.
+    WEBHOOK = "webhook"
+    #: The house's PACS, by the DICOM objects with the result.
+    PACS = "pacs"
+
+
 class DeliveryState(StrEnum):
-    """Where the delivery of a webhook stands."""
+    """Where a delivery stands."""
 
     #: To be sent, or sent again.
     PENDING = "pending"
@@ -538,7 +547,7 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of one attempt to deliver a webhook."""
+    """What became of one attempt to deliver something."""
 
     #: The receiver answered 2xx.
     DELIVERED = "delivered"
@@ -558,10 +567,12 @@ class DeliveryOutcome(StrEnum):
     ADDRESS_REFUSED = "address_refused"
     #: The tenant has no secret to sign with any more; nothing was sent.
     UNSIGNED = "unsigned"
+    #: The DICOM objects could not be made from what is kept of the image; nothing was sent.
+    UNMADE = "unmade"
 
 
 class DeliveryAttempt(Message):
-    """One attempt to deliver a webhook; nothing of what the receiver answered but its status."""
+    """One attempt to deliver something; nothing of what the receiver answered but its status."""
 
     at: datetime
     outcome: DeliveryOutcome
@@ -571,10 +582,11 @@ class DeliveryAttempt(Message):
 
 
 class Delivery(Message):
-    """The delivery of a job's webhook, with every attempt."""
+    """The delivery of a job's webhook, or of its DICOM objects, with every attempt."""
 
-    #: The same in all attempts: the header `webhook-id`.
+    #: The same in all attempts; of a webhook the header `webhook-id`.
     id: str
+    target: DeliveryTarget = DeliveryTarget.WEBHOOK
     event: WebhookEvent
     state: DeliveryState
     attempts: tuple[DeliveryAttempt, ...]
@@ -583,7 +595,7 @@ class Delivery(Message):
 
 
 class DeliveryPage(Message):
-    """The deliveries of a job: none where nobody asked to be told, or before the job is over."""
+    """The deliveries of a job: none where nobody is to be told, or before the job is over."""
 
     items: tuple[Delivery, ...]
 

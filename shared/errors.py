@@ -8,6 +8,7 @@
     │   ├── ForbiddenError             a valid key that may not do this
     │   ├── BadKeyRequestError         an operator asks for an API key that cannot be made
     │   ├── NotFoundError              no such job, or not yours: the same answer
+    │   ├── NotAcceptableError             none of the forms that the caller takes
     │   ├── ReusedError                a name that stands for another submission
     │   ├── ConflictError              the job's state does not allow it
     │   └── TooManyError               more than the caller may have now; later the same is welcome
@@ -107,6 +108,14 @@ class NotFoundError(CallerError):
     code = "not_found"
     status = 404
     title = "Not found"
+
+
+class NotAcceptableError(CallerError):
+    """There is such a thing, and in none of the forms that the caller takes."""
+
+    code = "not_acceptable"
+    status = 406
+    title = "There is no such form of it"
 
 
 class ReusedError(CallerError):

@@ -164,6 +164,12 @@ class Blob(StrEnum):
     RECORD = "json"
     #: The log of the webhook's delivery, once that has ended.
     DELIVERY = "delivery"
+    #: What a job over a DICOM image adds to its study (`shared/dicom_results.py`), with the patient in it.
+    DICOM_SR = "sr.dcm"
+    DICOM_OVERLAY = "overlay.dcm"
+    DICOM_MAP = "map.dcm"
+    #: The log of the results' way to the PACS, once that has ended.
+    EXPORT = "export"
 
 
 #: Beside the tenants' folders: the identity of the ledger that this blob store was filled under.
@@ -254,6 +260,9 @@ class Key:
     #: Sorted set of job refs by the time their webhook is to be sent next (Unix seconds).
     DELIVERIES = "mediscan:deliveries"
 
+    #: Sorted set of job refs by the time their DICOM objects are to be made or sent next (Unix seconds).
+    EXPORTS = "mediscan:exports"
+
     #: Begins the name of every channel on which changes of a job are told (publish/subscribe: nothing is kept).
     CHANGES = "mediscan:changes:"
 
@@ -281,6 +290,11 @@ class Key:
     def delivery(ref: JobRef) -> str:
         """Hash with the delivery of one job's webhook, until that has ended; it outlives the job's own hash."""
         return f"mediscan:delivery:{ref.tenant}:{ref.job_id}"
+
+    @staticmethod
+    def export(ref: JobRef) -> str:
+        """Hash with the way of one job's DICOM objects to the PACS, until that has ended; as `delivery`."""
+        return f"mediscan:export:{ref.tenant}:{ref.job_id}"
 
     @staticmethod
     def bucket(name: str) -> str:

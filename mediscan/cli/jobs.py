@@ -132,6 +132,12 @@ def result(
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write the heatmap there, as PNG.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the heatmap.")] = False,
+    fhir: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it there, as a FHIR R4 bundle.")
+    ] = None,
+    dicom: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write it there, as a DICOM report.")
+    ] = None,
     timeout: Timeout = PATIENT,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
@@ -146,6 +152,12 @@ def result(
             console.out("\n".join(words.report(job, console.width())))
         if (save or open_) and isinstance(job.readings.ml, contracts.MlReading):
             _heatmap(client.heatmap(job.id), save, show=open_)
+        if fhir and job.result:
+            fhir.write_bytes(client.fhir(job.id))
+            console.say(f"FHIR: {fhir}")
+        if dicom and job.result:
+            dicom.write_bytes(client.dicom(job.id))
+            console.say(f"DICOM: {dicom}")
     raise typer.Exit(exits.of_job(job))
 
 

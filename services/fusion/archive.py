@@ -3,7 +3,7 @@
 from services.fusion import story
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
-from shared.contracts import JobView, MlReading
+from shared.contracts import JobView, MlReading, WebhookEvent
 from shared.errors import BlobMissingError
 from shared.job_view import view
 from shared.ledger import JobRecord, LastReading, Ledger
@@ -19,6 +19,9 @@ def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
         ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
     record = view(job).model_dump_json().encode()
     blobs.put(blob_path(job.ref, Blob.RECORD), record)
+    if job.image.dicom is not None and job.result is not None:
+        # Before it counts as archived: whoever dies in between does it again.
+        ledger.exports.add(job.ref, "", WebhookEvent.COMPLETED)
     reading = LastReading.of(job.ml) if isinstance(job.ml, MlReading) else None
     if ledger.archived(job.ref, reading):
         story.tell(job)

@@ -12,6 +12,7 @@ import time
 from celery import Celery
 
 from services.fusion.archive import archive
+from services.fusion.dicom.exporter import Exporter
 from services.fusion.drift import DriftWatch
 from services.fusion.lost import LedgerWatch
 from services.fusion.retention import sweep
@@ -39,19 +40,25 @@ def run(app: Celery, settings: FusionSettings) -> None:
     queue.check(app)
     blobs = BlobStore.open(settings.blob_url)
     metrics.serve(settings, HouseCollector(lambda: cluster.look(ledger, app, blobs)))
-    reaper, courier = Reaper(app, settings, ledger, blobs), Courier(settings, ledger, blobs)
+    reaper = Reaper(app, settings, ledger, blobs)
+    beside: dict[str, Courier | Exporter] = {
+        "courier": Courier(settings, ledger, blobs),
+        "exporter": Exporter(settings, ledger, blobs),
+    }
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    sending = threading.Thread(target=courier.run, args=(stop,), name="courier")
-    sending.start()
+    running = [threading.Thread(target=one.run, args=(stop,), name=name) for name, one in beside.items()]
+    for thread in running:
+        thread.start()
     try:
         while not stop.is_set():
             busy = reaper.look()
             stop.wait(0 if busy else settings.reaper_interval_s)
     finally:
         stop.set()
-        sending.join()
+        for thread in running:
+            thread.join()
 
 
 class Reaper:

@@ -2,10 +2,12 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from services.fusion.dicom.pacs import check_pacs_url
 from services.fusion.logic import FusionPolicy
 from shared.contracts import PolicyName, Probability
+from shared.dicom_results import DicomResult
 from shared.settings import OptionalFile, Seconds, Settings
 
 Score = Annotated[int, Field(ge=0, le=100)]
@@ -52,6 +54,51 @@ class FusionSettings(Settings):
         description="CA certificates (PEM) trusted beside the usual ones where a webhook goes to `https://`.",
     )
 
+    pacs_url: str = Field(
+        "",
+        description=(
+            "DICOMweb address of the house's PACS, such as `https://pacs/dicom-web`: results of DICOM images are "
+            "stored there (STOW-RS). Empty: they are made and kept, and sent nowhere."
+        ),
+    )
+    pacs_user: str = Field("", description="User at the PACS (HTTP Basic), with `MEDISCAN_PACS_PASSWORD`.")
+    pacs_password: SecretStr = Field(SecretStr(""), description="Password of `MEDISCAN_PACS_USER`.")
+    pacs_token: SecretStr = Field(
+        SecretStr(""), description="Token for the PACS (HTTP Bearer), in place of user and password."
+    )
+    pacs_objects: str = Field(
+        "sr,overlay,map",
+        description="Which objects are sent, with commas between: `sr`, `overlay`, `map`.",
+    )
+    pacs_timeout_s: Seconds = Field(
+        60, description="How long one attempt to store a job's objects in the PACS may take."
+    )
+    pacs_ca_file: OptionalFile = Field(
+        None, description="CA certificates (PEM) trusted beside the usual ones where the PACS is `https://`."
+    )
+    pacs_concurrency: int = Field(
+        2, ge=1, description="Jobs whose objects are made or sent at once by one reaper, each in a thread."
+    )
+
+    @field_validator("pacs_url")
+    @classmethod
+    def _pacs_address(cls, given: str) -> str:
+        if given:
+            check_pacs_url(given)
+        return given
+
+    @field_validator("pacs_objects")
+    @classmethod
+    def _known_objects(cls, given: str) -> str:
+        if not _chosen(given):
+            raise ValueError("name at least one of sr, overlay, map")
+        return given
+
+    @property
+    def pacs_results(self) -> tuple[DicomResult, ...]:
+        """`pacs_objects`, one by one."""
+        return _chosen(self.pacs_objects)
+
     @model_validator(mode="after")
     def _bands_in_order(self) -> Self:
         if self.risk_moderate_from >= self.risk_high_from:
@@ -69,3 +116,8 @@ class FusionSettings(Settings):
             high_from=self.risk_high_from,
             change_margin=self.fusion_change_margin,
         )
+
+
+def _chosen(given: str) -> tuple[DicomResult, ...]:
+    # ValueError of the enum says which word is none.
+    return tuple(DicomResult(word.strip()) for word in given.split(",") if word.strip())

@@ -21,6 +21,7 @@ from services.gateway import (
     routes_models,
     routes_page,
     routes_report,
+    routes_results,
 )
 from services.gateway.access_log import AccessLog
 from services.gateway.cors import Cors
@@ -50,6 +51,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(routes_batches.router)
     app.include_router(routes_report.router)
     app.include_router(routes_dead_letters.router)
+    app.include_router(routes_results.router)
     app.include_router(routes_deliveries.router)
     app.include_router(routes_models.router)
     app.include_router(routes_cluster.router)

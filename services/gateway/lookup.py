@@ -86,6 +86,8 @@ def erase(resources: Resources, ref: JobRef, audit: str) -> None:
         client_ids.erase(resources.blobs, ref)
         raise
     resources.ledger.erase(ref, job.image, job.model, audit=audit)
+    if job.image.dicom is not None:
+        resources.ledger.exports.forget(ref, whatever_its_state=True)
     client_ids.erase(resources.blobs, ref)
     if job.batch_id is not None:
         BatchStore(resources.blobs).forget_counts(BatchRef(ref.tenant, job.batch_id))

@@ -1,4 +1,4 @@
-"""`/v1/jobs/{id}/deliveries`: what became of a job's webhook, and once more, please."""
+"""`/v1/jobs/{id}/deliveries`: what became of a job's webhook and of its DICOM objects, and once more, please."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
 from shared import telemetry
 from shared.audit.event import AuditAction
-from shared.contracts import Delivery, DeliveryPage
+from shared.contracts import Delivery, DeliveryPage, DeliveryTarget
 from shared.names import JobRef
 from shared.webhooks.log import kept
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["webhooks"], responses=PROBLEM_RESPO
 
 @router.get("/{job_id}/deliveries", response_model=DeliveryPage)
 async def deliveries(request: Request, who: Reader, job_id: str) -> Response:
-    """Every attempt to tell the receiver of the job's end: when, with what outcome, and when the next one is."""
+    """Every attempt to tell receiver and PACS of the job's end: when, with what outcome, and when the next one is."""
     held = resources.of(request)
     ref = await held.run(lookup.reference, held, who.tenant, job_id)
     telemetry.note(job=ref)
@@ -34,6 +34,7 @@ async def deliveries(request: Request, who: Reader, job_id: str) -> Response:
 async def redeliver(request: Request, who: Submitter, job_id: str) -> Response:
     """Have the receiver told once more, at once and with the same `webhook-id`, whatever became of it before.
 
+    Where there is a PACS, the DICOM objects are sent there once more too: it holds them once all the same.
     If that fails it is tried again as the first time. Harmless to repeat while it is being sent.
     """
     held = resources.of(request)
@@ -52,23 +53,25 @@ async def redeliver(request: Request, who: Submitter, job_id: str) -> Response:
 
 
 def _send_again(held: Resources, ref: JobRef) -> None:
-    if held.ledger.deliveries.again(ref):
-        return
-    ended = kept(held.blobs, ref)
-    if ended is not None:
-        held.ledger.deliveries.again(ref, (ended.url, ended.delivery))
+    for target in DeliveryTarget:
+        deliveries = held.ledger.deliveries_to(target)
+        if deliveries.again(ref):
+            continue
+        ended = kept(held.blobs, ref, target)
+        if ended is not None:
+            deliveries.again(ref, (ended.url, ended.delivery))
 
 
 def _page(held: Resources, ref: JobRef) -> DeliveryPage:
     lookup.find(held, ref)  # NotFoundError where there is no such job, or it is somebody else's
-    found = _delivery(held, ref)
-    return DeliveryPage(items=(found,) if found else ())
+    found = (_delivery(held, ref, target) for target in DeliveryTarget)
+    return DeliveryPage(items=tuple(delivery for delivery in found if delivery))
 
 
-def _delivery(held: Resources, ref: JobRef) -> Delivery | None:
+def _delivery(held: Resources, ref: JobRef, target: DeliveryTarget) -> Delivery | None:
     # In this order: what leaves the ledger is in the blob store before.
-    live = held.ledger.deliveries.read(ref)
+    live = held.ledger.deliveries_to(target).read(ref)
     if live is not None:
         return live.delivery
-    ended = kept(held.blobs, ref)
+    ended = kept(held.blobs, ref, target)
     return ended.delivery if ended else None

@@ -13,7 +13,6 @@ from services.gateway.caller import Caller, Reader, Scope, Submitter
 from services.gateway.event_stream import EventStream
 from services.gateway.events import events
 from services.gateway.form import SubmissionForm
-from services.gateway.heatmap import DRAWING_VERSION, draw
 from services.gateway.intake import take_in
 from services.gateway.logic import (
     check_cancelled,
@@ -41,6 +40,7 @@ from shared import telemetry
 from shared.audit.event import AuditAction
 from shared.contracts import JobView, MlReading
 from shared.errors import BlobMissingError, NotFoundError
+from shared.heatmap import DRAWING_VERSION, draw
 from shared.job_state import TERMINAL
 from shared.ledger import Alias, AliasKind
 from shared.names import CLIENT_ID_PATTERN, Blob, JobRef, blob_path, new_job_id

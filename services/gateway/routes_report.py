@@ -7,12 +7,13 @@ from fastapi import APIRouter, Request
 from pydantic import Json, TypeAdapter
 from starlette.responses import Response
 
-from services.gateway import heatmap, lookup, report, resources
+from services.gateway import lookup, report, resources
 from services.gateway.audited import note
 from services.gateway.caller import Reader
 from services.gateway.logic import is_unchanged
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
+from shared import heatmap
 from shared.audit.event import AuditAction
 from shared.contracts import MlReading
 from shared.errors import BlobMissingError, NotFoundError

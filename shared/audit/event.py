@@ -22,6 +22,8 @@ class AuditAction(StrEnum):
     PREVIEW = "exported_preview"
     #: A finished job was handed out as a document.
     REPORT = "exported_report"
+    #: A result was handed out for another system to keep: as FHIR or as DICOM.
+    EXPORTED = "exported"
     #: A job was called off.
     CANCELLED = "cancelled"
     #: A job was made over the image of one that had come to nothing; `about` is that one.

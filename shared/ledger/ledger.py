@@ -16,6 +16,7 @@ import redis
 from shared.circuit_state import parse_circuit
 from shared.contracts import (
     Circuit,
+    DeliveryTarget,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -161,6 +162,8 @@ class Ledger:
         self.deliveries = DeliveryList(client)
         #: The last readings of each model, and how far they are from its card.
         self.last_readings = LastReadings(client)
+        #: DICOM objects that are to be made, and sent where a PACS is named.
+        self.exports = DeliveryList(client, DeliveryTarget.PACS)
         self._insist = client.register_script(scripts.INSIST)
         self._whole_hash = client.register_script(scripts.WHOLE_HASH)
         self._name_once = client.register_script(scripts.NAME_ONCE)
@@ -335,6 +338,10 @@ class Ledger:
             seconds, _ = self._redis.time()
             found = self._redis.zrangebyscore(Key.ERASED, "-inf", seconds, start=0, num=limit)
         return [JobRef.parse(text) for text in cast(list[str], found)]
+
+    def deliveries_to(self, target: DeliveryTarget) -> DeliveryList:
+        """What is to be told to this target."""
+        return self.exports if target is DeliveryTarget.PACS else self.deliveries
 
     def erased_again(self, ref: JobRef) -> None:
         """Nothing of the job is left anywhere: forget that it was."""

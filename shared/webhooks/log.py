@@ -1,9 +1,11 @@
 """The log of a delivery that has ended, beside the job's other objects, and gone with them."""
 
 from shared.blob_store import BlobStore
-from shared.contracts import Delivery, Message
+from shared.contracts import Delivery, DeliveryTarget, Message
 from shared.errors import BlobMissingError
 from shared.names import Blob, JobRef, blob_path
+
+_BLOBS = {DeliveryTarget.WEBHOOK: Blob.DELIVERY, DeliveryTarget.PACS: Blob.EXPORT}
 
 
 class StoredDelivery(Message):
@@ -15,12 +17,14 @@ class StoredDelivery(Message):
 
 def keep(blobs: BlobStore, ref: JobRef, ended: StoredDelivery) -> None:
     """Store the log, durably, in place of an earlier one."""
-    blobs.put(blob_path(ref, Blob.DELIVERY), ended.model_dump_json().encode())
+    blobs.put(blob_path(ref, _BLOBS[ended.delivery.target]), ended.model_dump_json().encode())
 
 
-def kept(blobs: BlobStore, ref: JobRef) -> StoredDelivery | None:
+def kept(
+    blobs: BlobStore, ref: JobRef, target: DeliveryTarget = DeliveryTarget.WEBHOOK
+) -> StoredDelivery | None:
     """The log; None where no delivery has ended."""
     try:
-        return StoredDelivery.model_validate_json(blobs.get(blob_path(ref, Blob.DELIVERY)))
+        return StoredDelivery.model_validate_json(blobs.get(blob_path(ref, _BLOBS[target])))
     except BlobMissingError:
         return None

@@ -10,10 +10,10 @@ import random
 import secrets
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from services.fusion.archive import find
+from services.fusion.rounds import Rounds
 from services.fusion.settings import FusionSettings
 from services.fusion.webhooks.ladder import after
 from services.fusion.webhooks.message import message
@@ -21,7 +21,6 @@ from services.fusion.webhooks.sender import Answer, Sender
 from services.fusion.webhooks.signing import signed_headers
 from shared.blob_store import BlobStore
 from shared.contracts import DeliveryAttempt, DeliveryOutcome, DeliveryState, JobView
-from shared.errors import MediScanError
 from shared.ledger import HeldDelivery, Ledger
 from shared.names import JobRef
 from shared.webhooks.log import StoredDelivery, keep
@@ -48,43 +47,21 @@ class Courier:
             timeout_s=settings.webhook_timeout_s,
             ca_file=settings.webhook_ca_file,
         )
-        self._free = threading.Semaphore(settings.webhook_concurrency)
-        self._threads = ThreadPoolExecutor(settings.webhook_concurrency, thread_name_prefix="webhook")
+        self._rounds = Rounds(
+            "webhooks",
+            ledger.deliveries,
+            self.deliver,
+            concurrency=settings.webhook_concurrency,
+            interval_s=settings.reaper_interval_s,
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until told to stop; attempts under way are then left to their end."""
-        try:
-            while not stop.is_set():
-                busy = self.look()
-                stop.wait(0 if busy else self._settings.reaper_interval_s)
-        finally:
-            # Whichever of the two loops fails takes the process along, and that is started again.
-            stop.set()
-            self._threads.shutdown(cancel_futures=True)
+        self._rounds.run(stop)
 
     def look(self) -> bool:
         """Begin the attempts that are due and for which there is a thread; True if there may be more at once."""
-        try:
-            refs = self._ledger.deliveries.due(self._settings.webhook_concurrency)
-        except MediScanError as error:
-            log.warning("webhooks: %s", error.detail, extra={"code": error.code})
-            return False
-        for ref in refs:
-            # Waits for a thread before it takes a lease, which would run out in a queue.
-            self._free.acquire()
-            self._threads.submit(self._deliver_and_free, ref)
-        return len(refs) >= self._settings.webhook_concurrency
-
-    def _deliver_and_free(self, ref: JobRef) -> None:
-        try:
-            self.deliver(ref)
-        except MediScanError as error:
-            # Its lease runs out, and it comes round again.
-            log.warning("webhooks: %s", error.detail, extra={"job": ref, "code": error.code})
-        except Exception:
-            log.exception("a webhook could not be sent", extra={"job": ref})
-        finally:
-            self._free.release()
+        return self._rounds.look()
 
     def deliver(self, ref: JobRef) -> None:
         """Make one attempt if it is due, and record it; MediScanError while ledger or blob store is away."""

@@ -14,6 +14,7 @@ _MOST_ASKED_S = 24 * 3600.0
 _FINAL = {
     DeliveryOutcome.DELIVERED: DeliveryState.DELIVERED,
     DeliveryOutcome.GONE: DeliveryState.FAILED,
+    DeliveryOutcome.UNMADE: DeliveryState.FAILED,
 }
 
 

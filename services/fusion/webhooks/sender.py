@@ -41,6 +41,8 @@ class Answer:
     status: int | None = None
     #: How long the receiver asks us to wait, in seconds.
     retry_after_s: float | None = None
+    #: The beginning of what it said, where somebody wants to read that.
+    said: bytes = b""
 
 
 class Sender:
@@ -53,11 +55,14 @@ class Sender:
         timeout_s: float,
         ca_file: Path | None = None,
         resolve: Resolve = resolve,
+        heard_bytes: int = 0,
     ) -> None:
+        """heard_bytes: how much of an answer is read; by default nothing."""
         self._destinations = destinations
         self._timeout_s = timeout_s
         self._resolve = resolve
         self._tls = _trust(ca_file)
+        self._heard_bytes = heard_bytes
 
     def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """POST `body`; never raises for what the other side does."""
@@ -94,7 +99,17 @@ class Sender:
             pool.stream("POST", url, headers=list(sent.items()), content=body) as answer,
         ):
             asked = {name.lower(): value for name, value in answer.headers}.get(b"retry-after")
-            return Answer(_outcome(answer.status), answer.status, _seconds(asked))
+            said = _beginning(answer, self._heard_bytes) if self._heard_bytes else b""
+            return Answer(_outcome(answer.status), answer.status, _seconds(asked), said)
+
+
+def _beginning(answer: httpcore.Response, most: int) -> bytes:
+    said = b""
+    for part in answer.iter_stream():
+        said += part
+        if len(said) >= most:
+            break
+    return said[:most]
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:
@@ -103,7 +118,7 @@ def _trust(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(ca_file)
         except OSError as error:
-            raise SetupError("MEDISCAN_WEBHOOK_CA_FILE holds no certificates that can be used") from error
+            raise SetupError(f"{ca_file} holds no certificates that can be used") from error
     return context
 
 

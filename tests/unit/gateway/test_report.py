@@ -6,7 +6,8 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any
 
-from services.gateway import heatmap, report
+from services.gateway import report
+from shared import heatmap
 from shared.contracts import (
     DISCLAIMER,
     AbstainReason,

@@ -5,7 +5,11 @@ import pytest
 from services.fusion.webhooks.ladder import PAUSES_S, after
 from shared.contracts import DeliveryOutcome, DeliveryState
 
-ENDS = {DeliveryOutcome.DELIVERED: DeliveryState.DELIVERED, DeliveryOutcome.GONE: DeliveryState.FAILED}
+ENDS = {
+    DeliveryOutcome.DELIVERED: DeliveryState.DELIVERED,
+    DeliveryOutcome.GONE: DeliveryState.FAILED,
+    DeliveryOutcome.UNMADE: DeliveryState.FAILED,
+}
 
 
 @pytest.mark.parametrize(("outcome", "state"), ENDS.items())

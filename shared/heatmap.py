@@ -1,4 +1,6 @@
-"""Draws the ML reading's Grad-CAM over the image. Pure: preview bytes and map in, PNG bytes out.
+"""Draws the ML reading's Grad-CAM over the image. Pure: preview bytes and map in, a picture out.
+
+The gateway shows it as PNG; fusion puts it into the study of a DICOM image.
 
 What full colour means. A map cell is what that part of the image adds to the Positive logit. Full colour is
 the strongest cell, unless one of two larger values is: four times the mean cell, so that an even map stays an
@@ -30,11 +32,16 @@ def draw(preview: bytes, cam: Cam) -> bytes:
 
     preview: JPEG made by the ML worker from decoded pixels, so it is safe to decode. cam: rows of logit units.
     """
+    return _png(overlay(preview, cam))
+
+
+def overlay(preview: bytes, cam: Cam) -> Image.Image:
+    """The same as RGB pixels."""
     with Image.open(io.BytesIO(preview), formats=("JPEG",)) as opened:
         picture = opened.convert("RGB")
     heat = _over(picture.size, strengths(cam))
     opacity = heat.point([round(_MOST_OPAQUE * level) for level in range(256)])
-    return _png(Image.composite(_coloured(heat), picture, opacity))
+    return Image.composite(_coloured(heat), picture, opacity)
 
 
 def _over(size: tuple[int, int], heat: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, ImageChops
 
-from services.gateway.heatmap import draw, strengths
+from shared.heatmap import draw, strengths
 from tests.unit.gateway import images
 
 PREVIEW = images.encode(images.picture("L", (140, 70)), "JPEG", quality=95)
