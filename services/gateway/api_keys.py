@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -91,7 +92,7 @@ def presented(authorization: Iterable[str], x_api_key: Iterable[str]) -> Token:
 
     authorization, x_api_key: every value that the header of that name has.
     """
-    sent = {_bearer(value) for value in authorization} | {value.strip() for value in x_api_key}
+    sent = {_credentials(value) for value in authorization} | {value.strip() for value in x_api_key}
     if not sent:
         raise UnauthenticatedError(
             "Send your API key as `Authorization: Bearer ...` or as `X-API-Key`.", code="key_required"
@@ -122,6 +123,14 @@ def bad_key() -> UnauthenticatedError:
     return UnauthenticatedError("This is not a valid API key.")
 
 
-def _bearer(value: str) -> str:
+def _credentials(value: str) -> str:
+    """The key in an Authorization header. Of HTTP Basic it is the password: a PACS often knows nothing else."""
     scheme, _, credentials = value.strip().partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else ""
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return b64decode(credentials.strip(), validate=True).decode("ascii").partition(":")[2]
+    except ValueError:
+        return ""

@@ -15,6 +15,7 @@ from services.gateway import (
     routes_cluster,
     routes_dead_letters,
     routes_deliveries,
+    routes_dicomweb,
     routes_health,
     routes_jobs,
     routes_list,
@@ -53,6 +54,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.include_router(routes_dead_letters.router)
     app.include_router(routes_results.router)
     app.include_router(routes_deliveries.router)
+    app.include_router(routes_dicomweb.router)
     app.include_router(routes_models.router)
     app.include_router(routes_cluster.router)
     app.include_router(routes_health.router)

@@ -1,4 +1,6 @@
-"""multipart/form-data as a stream of events (RFC 7578), on python-multipart's parser. Holds no part in memory.
+"""multipart/form-data (RFC 7578) and multipart/related (RFC 2387) as a stream of events. Holds no part in memory.
+
+On python-multipart's parser.
 
 File names and the declared types of parts are read past: neither is trusted, stored or logged.
 """
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # it does not exist at run time
 _MAX_PARTS = 12
 #: RFC 2046, 5.1.1.
 _MAX_BOUNDARY_BYTES = 70
+#: Orthanc's have 73.
+_MAX_RELATED_BOUNDARY_BYTES = 128
 
 # It warns of what we answer with a 4xx, character by character.
 logging.getLogger("python_multipart").setLevel(logging.ERROR)
@@ -56,6 +60,18 @@ def boundary_of(content_type: str) -> bytes:
         )
     boundary = options.get(b"boundary", b"")
     if not 0 < len(boundary) <= _MAX_BOUNDARY_BYTES:
+        raise _malformed()
+    return boundary
+
+
+def related_boundary(content_type: str, media_type: str) -> bytes:
+    """The same of multipart/related with parts of `media_type`."""
+    kind, options = parse_options_header(content_type)
+    if kind != b"multipart/related" or options.get(b"type", media_type.encode()) != media_type.encode():
+        said = f'The body must be multipart/related with type="{media_type}".'
+        raise BadUploadError(said, code="not_multipart", status=415)
+    boundary = options.get(b"boundary", b"")
+    if not 0 < len(boundary) <= _MAX_RELATED_BOUNDARY_BYTES:
         raise _malformed()
     return boundary
 
@@ -105,7 +121,7 @@ class MultipartDecoder:
         self._parts += 1
         self._disposition = b""
         if self._parts > self._max_parts:
-            raise BadUploadError(f"The form has more than {self._max_parts} parts.", code="too_many_parts")
+            raise BadUploadError(f"The body has more than {self._max_parts} parts.", code="too_many_parts")
 
     def _on_header_begin(self) -> None:
         self._header = (bytearray(), bytearray())
@@ -121,10 +137,13 @@ class MultipartDecoder:
             self._disposition = bytes(self._header[1])
 
     def _on_headers_finished(self) -> None:
+        self._events.append(PartBegins(self._name()))
+
+    def _name(self) -> str:
         kind, options = parse_options_header(self._disposition)
         if kind != b"form-data" or b"name" not in options:
             raise _malformed()
-        self._events.append(PartBegins(options[b"name"].decode("latin-1")))
+        return options[b"name"].decode("latin-1")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(PartData(data[start:end]))
@@ -136,5 +155,12 @@ class MultipartDecoder:
         self._is_complete = True
 
 
+class RelatedDecoder(MultipartDecoder):
+    """Of multipart/related, whose parts have no names."""
+
+    def _name(self) -> str:
+        return ""
+
+
 def _malformed() -> BadUploadError:
-    return BadUploadError("The body is not well-formed multipart/form-data.", code="bad_multipart")
+    return BadUploadError("The body is not well-formed multipart.", code="bad_multipart")

@@ -186,7 +186,7 @@ BATCH_BODY = {
                     name: {"summary": name, "value": fields} for name, fields in SUBMISSIONS.items()
                 },
                 "encoding": {
-                    "image": {"contentType": "image/png, image/jpeg"},
+                    "image": {"contentType": "image/png, image/jpeg, application/dicom"},
                     "archive": {"contentType": "application/zip"},
                     "metadata": {"contentType": "application/json"},
                 },
@@ -202,6 +202,27 @@ JSON_LINES: dict[int | str, dict[str, Any]] = {
         "content": {"application/jsonl": {"schema": {"type": "string"}}},
     }
 }
+
+
+#: For `openapi_extra=` of the routes that take DICOM instances.
+STOW_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            'multipart/related; type="application/dicom"': {"schema": {"type": "string", "format": "binary"}}
+        },
+    }
+}
+
+_DICOM_JSON = {"application/dicom+json": {"schema": {"type": "object"}}}
+
+#: For `responses=` of the same: what became of each instance (PS3.18, 10.5.3).
+STOW_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Each instance is a job", "content": _DICOM_JSON},
+    202: {"description": "Some instances are jobs, others were refused", "content": _DICOM_JSON},
+    409: {"description": "No instance is one that is read", "content": _DICOM_JSON},
+}
+
 
 #: For `responses=` of the route that tells a job's steps. OpenAPI 3.2 has `itemSchema` for what comes piece by piece.
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {

@@ -57,6 +57,15 @@ class GatewaySettings(Settings):
     upload_timeout_s: Seconds = Field(
         60, description="A body not received whole within this time is refused."
     )
+    stow_max_bytes: int = Field(
+        512 * _MIB,
+        ge=1024,
+        description="Largest body of a STOW-RS request; each instance as `max_upload_bytes`.",
+    )
+    stow_max_instances: int = Field(500, ge=1, description="Most instances of a STOW-RS request.")
+    stow_timeout_s: Seconds = Field(
+        300, description="A STOW-RS request not received whole within this time is refused."
+    )
     max_live_jobs: int = Field(
         10_000, ge=1, description="Most unfinished jobs in the whole house; over it submissions get a 503."
     )

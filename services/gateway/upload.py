@@ -7,7 +7,7 @@ from typing import Protocol
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
 from services.gateway.logic import Submission, submission
 from services.gateway.settings import GatewaySettings
-from shared.contracts import ImageFacts
+from shared.contracts import DicomSource, ImageFacts
 
 #: Read before anything is stored: header problems are found in it, and a smaller image is one write.
 HEAD_BYTES = 1 << 20
@@ -44,8 +44,14 @@ class ImageUpload:
         self._size_bytes = 0
         self._tail = b""
         self._header: ImageHeader | None = None
+        self._head = b""
         #: What to record, once the whole body is received and found right.
         self.submission: Submission | None = None
+
+    @property
+    def source(self) -> DicomSource | None:
+        """Where a DICOM image belongs, once it has begun."""
+        return self._header.dicom if self._header else None
 
     @property
     def is_whole(self) -> bool:
@@ -53,13 +59,19 @@ class ImageUpload:
         return self._form.image_ended
 
     async def begin(self) -> bytes:
-        """Read and return the image's first bytes; BadUploadError where they are not those of a readable image."""
+        """Read and return the image's first bytes; BadUploadError where they are not those of a readable image.
+
+        Called again it returns them again.
+        """
+        if self._header is not None:
+            return self._head
         await self._form.find_image()
         head = bytearray()
         while len(head) < HEAD_BYTES and (data := await self._next()) is not None:
             head += data
-        self._header = read_header(bytes(head), self._settings.max_pixels)
-        return bytes(head)
+        self._head = bytes(head)
+        self._header = read_header(self._head, self._settings.max_pixels)
+        return self._head
 
     async def chunks(self, head: bytes) -> AsyncIterator[bytes]:
         """The whole image. Any fault of the body is raised before the end, so that a store keeps nothing of it."""

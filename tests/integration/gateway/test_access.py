@@ -77,6 +77,8 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(guarded: Guarded) -> No
         ("POST", f"{job}/cancel"): "submit",
         ("POST", f"{job}/retry"): "submit",
         ("DELETE", "/v1/jobs/mine"): "submit",
+        ("POST", "/dicomweb/studies"): "submit",
+        ("POST", "/dicomweb/studies/2.25.1"): "submit",
         ("GET", "/v1/dead-letters"): "admin",
         ("GET", "/v1/cluster"): "admin",
         ("GET", f"/v1/dead-letters/{ref.job_id}"): "admin",
@@ -119,6 +121,8 @@ def test_every_endpoint_is_in_the_table_of_scopes(guarded: Guarded) -> None:
         "/v1/dead-letters/{job_id}",
         "/v1/dead-letters/{job_id}/replay",
         "/v1/cluster",
+        "/dicomweb/studies",
+        "/dicomweb/studies/{study}",
     }
     for path, operations in paths.items():
         for operation in operations.values():
