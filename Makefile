@@ -9,7 +9,7 @@ FUZZ := tests/unit/gateway/test_fuzz.py tests/unit/shared/test_image_fuzz.py tes
   tests/integration/gateway/test_openapi.py
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test fuzz chaos soak e2e outage gemini-memory waiters lists train evaluate dead-letters lock clean
+.PHONY: help demo run check test fuzz chaos soak backlog e2e outage gemini-memory waiters lists train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -54,6 +54,9 @@ chaos: $(VENV)/.test ## Break the cluster while 10,000 jobs run, account for eac
 
 soak: $(VENV)/.test ## Half load for 30 minutes: what grows? (ARGS="--minutes 5")
 	$(BIN)/python -m tests.chaos soak $(ARGS)
+
+backlog: $(VENV)/.test ## More work than the workers do for 5 minutes: who is refused, does it all end? (ARGS="--minutes 1")
+	$(BIN)/python -m tests.chaos backlog $(ARGS)
 
 train: $(VENV)/.test ## Train a model bundle, or say why it must not ship: DATA=folder WEIGHTS=file OUT=folder [ARGS=…]
 	$(BIN)/python -m services.ml_worker.training.train --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(OUT)" $(ARGS)

@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Timer
 
 from billiard import active_children
@@ -31,6 +32,27 @@ def stop_within(limit_s: float) -> None:
         timer.start()
 
     worker_shutting_down.connect(begin, weak=False)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Around a worker's life: an end that nobody asked for is logged, for a supervisor to find the reason there."""
+    told: list[str] = []
+
+    def note(**said: object) -> None:
+        told.append(str(said.get("sig")))
+
+    worker_shutting_down.connect(note, weak=False)
+    status: object = 0
+    try:
+        yield
+    except BaseException as error:
+        status = error.code if isinstance(error, SystemExit) else type(error).__name__
+        raise
+    finally:
+        worker_shutting_down.disconnect(note)
+        if not told:
+            log.critical("this worker ends without having been told to, status %s", status)
 
 
 def _end(limit_s: float) -> None:

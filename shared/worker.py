@@ -31,7 +31,7 @@ from shared.observe import metrics, tracing
 from shared.queue import check, publish, queues_of
 from shared.refusal import why_refused
 from shared.settings import Settings
-from shared.stopping import stop_within
+from shared.stopping import explained, stop_within
 
 log = logging.getLogger(__name__)
 
@@ -153,7 +153,8 @@ def run(
         settings.log_level,
     ]
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    app.worker_main(["-q", "worker", *options, *quiet])
+    with explained():
+        app.worker_main(["-q", "worker", *options, *quiet])
 
 
 def wait_for(ledger: Ledger, settings: Settings) -> None:

@@ -1,10 +1,11 @@
-"""`python -m tests.chaos run` and `python -m tests.chaos soak`; exit status 1 where something must not be."""
+"""`python -m tests.chaos run`, `soak` and `backlog`; exit status 1 where something must not be."""
 
 import argparse
 import random
 import sys
 from pathlib import Path
 
+from tests.chaos.backlog import BacklogOptions, backlog
 from tests.chaos.faults import FAULTS
 from tests.chaos.run import Options, run
 from tests.chaos.soak import SoakOptions, soak
@@ -28,8 +29,12 @@ def main() -> int:
         "--load", type=float, default=0.5, help="share of the rate at which the machine saturates"
     )
     long.add_argument("--seed", type=int, default=1, help="of the submissions")
+    deep = commands.add_parser("backlog", help="submit more than the workers do, and watch who is refused")
+    deep.add_argument("--minutes", type=float, default=5.0, help="how long")
+    deep.add_argument("--live", type=int, default=1000, help="unfinished jobs that the house takes")
+    deep.add_argument("--seed", type=int, default=1, help="of the submissions")
     args = parser.parse_args()
-    return _chaos(args) if args.command == "run" else _soak(args)
+    return {"run": _chaos, "soak": _soak, "backlog": _backlog}[args.command](args)
 
 
 def _chaos(args: argparse.Namespace) -> int:
@@ -44,6 +49,12 @@ def _chaos(args: argparse.Namespace) -> int:
 
 def _soak(args: argparse.Namespace) -> int:
     report = soak(SoakOptions(args.minutes, args.seed, load=args.load))
+    sys.stdout.write(f"{report.text()}{report.save(_OUT)}\n")
+    return 1 if report.violations else 0
+
+
+def _backlog(args: argparse.Namespace) -> int:
+    report = backlog(BacklogOptions(args.minutes, args.seed, live=args.live))
     sys.stdout.write(f"{report.text()}{report.save(_OUT)}\n")
     return 1 if report.violations else 0
 

@@ -189,7 +189,10 @@ class Arena:
             return
         try:
             if not self.cluster.is_running(service):
-                self.ended_by_themselves.append(f"{service}: {self._last_line(service)}")
+                status = self.cluster.exit_status(service)
+                self.ended_by_themselves.append(
+                    f"{service} (exit status {status}): {self._last_line(service)}"
+                )
                 self.cluster.start(service)
         finally:
             self._locks[service].release()

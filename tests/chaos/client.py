@@ -41,6 +41,7 @@ class Followed:
     submitted_at: float
     accepted_after_s: float
     model: str | None
+    priority: str
     sights: list[Sight] = field(default_factory=list)
     #: From the server's own clock.
     total_ms: float | None = None
@@ -123,7 +124,7 @@ class Client:
             self.record.violations.append(f"a good submission was refused: {answer.text[:300]}")
             return None
         took = time.monotonic() - start
-        job = Followed(answer.json()["id"], time.time(), took, fields.get("model"))
+        job = Followed(answer.json()["id"], time.time(), took, fields.get("model"), fields["priority"])
         if job.job_id in self.record.jobs:
             self.record.violations.append(f"{job.job_id} was given out twice")
         self.record.jobs[job.job_id] = job

@@ -82,6 +82,10 @@ class Cluster:
         """Whether the service's main process lives."""
         return name in self._processes and self._processes[name].poll() is None
 
+    def exit_status(self, name: str) -> int | None:
+        """Of the service's main process; below zero the signal that ended it, None while it lives."""
+        return self._processes[name].poll()
+
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the service's main process alone."""
         os.kill(self._processes[name].pid, number)

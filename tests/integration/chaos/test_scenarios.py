@@ -96,6 +96,34 @@ def test_a_disk_that_is_really_full_refuses_uploads_until_there_is_room(tmp_path
         assert cluster.run(scan(64))["state"] == "completed"
 
 
+def test_a_disk_that_turns_read_only_refuses_uploads_fails_no_job_and_recovers(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with (
+        small_disk(disk, "64m"),
+        Cluster(BLOB_URL=f"file://{disk}/blobs", MIN_FREE_BLOB_BYTES="0") as cluster,
+    ):
+        cluster.signal("ml_worker", signal.SIGSTOP)
+        waiting = [cluster.submit(scan(64))["id"] for _ in range(3)]
+        remount(disk, "ro")
+        try:
+            cluster.signal("ml_worker", signal.SIGCONT)
+            wait_until(
+                lambda: cluster.counters().get("put_off:ml", 0) > 3, timeout_s=60, what="each is put off"
+            )
+            refused = submit(cluster)
+            assert (refused.status_code, refused.json()["code"]) == (503, "blob_store_unavailable")
+            assert int(refused.headers["retry-after"]) >= 1
+        finally:
+            remount(disk, "rw")
+        assert {cluster.finished(job, timeout_s=60)["state"] for job in waiting} == {"completed"}
+        wait_until(lambda: submit(cluster).status_code == 202, what="an upload is taken again")
+        assert cluster.counters().get("dead_lettered", 0) == 0
+
+
+def remount(folder: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+
+
 def disk_free(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
