@@ -92,12 +92,9 @@ async def _run(arena: Arena, options: BacklogOptions) -> BacklogReport:
     republished = _republished(arena)
     end = time.monotonic() + options.minutes * 60
     watch = asyncio.create_task(_watch(arena))
-    # A little more than the house takes from one tenant: those above it are refused, and come again as told.
+    # Twice what the house takes from one tenant: those above it are refused, and come again as told.
     await client.drive(
-        0,
-        rate=_AS_FAST_AS_POSSIBLE,
-        until=lambda: time.monotonic() > end,
-        at_most=options.live // 2 + options.live // 10,
+        0, rate=_AS_FAST_AS_POSSIBLE, until=lambda: time.monotonic() > end, at_most=options.live
     )
     drained_s = time.monotonic() - end
     watch.cancel()
@@ -111,7 +108,7 @@ async def _run(arena: Arena, options: BacklogOptions) -> BacklogReport:
         most=options.live // 2,
         ledger_memory=memory,
         republished=_republished(arena) - republished,
-        median_s={priority: _median_s(list(jobs), priority) for priority in Priority},
+        median_s={priority.value: _median_s(list(jobs), priority) for priority in Priority},
         drained_s=round(drained_s, 1),
         audit=await Auditor(arena, client).look(),
     )

@@ -131,7 +131,7 @@ def _until_released(arena: Arena, job_id: str) -> None:
         return job is None or job.is_over or job.stages[Stage.ML].state is not StageState.CLAIMED
 
     with contextlib.suppress(AssertionError):
-        wait_until(is_released, timeout_s=10)
+        wait_until(is_released, timeout_s=10, least_s=0)
 
 
 def _submit(arena: Arena, image: bytes) -> str:
@@ -158,7 +158,7 @@ def _is_claimed(arena: Arena, job_id: str) -> bool:
         return "" if state is StageState.PENDING else state
 
     with contextlib.suppress(AssertionError):
-        return wait_until(claimed_or_over, timeout_s=_PATIENCE_S) == StageState.CLAIMED
+        return wait_until(claimed_or_over, timeout_s=_PATIENCE_S, least_s=0) == StageState.CLAIMED
     return False
 
 

@@ -43,7 +43,7 @@ def run_to_end(environment: Mapping[str, str], log: Path) -> tuple[int, str]:
     """Exit status and output of a gateway that is expected to refuse to start."""
     process = start(environment, log)
     try:
-        return process.wait(timeout=20), log.read_text()
+        return process.wait(timeout=120), log.read_text()
     finally:
         process.kill()
         process.wait()
@@ -84,7 +84,7 @@ class House:
     def _start_gateway(self, started: ExitStack) -> None:
         self.process = start(self.environment, self._log)
         started.callback(self._end_gateway)
-        self.url = wait_until(self._listening, timeout_s=20, what="the gateway listens")
+        self.url = wait_until(self._listening, timeout_s=120, what="the gateway listens")
         self.http = started.enter_context(httpx.Client(base_url=self.url, timeout=10))
         settings = Settings(redis_url=self.ledger_server.url, blob_url=self.environment["MEDISCAN_BLOB_URL"])
         self.ledger = started.enter_context(closing(Ledger.open(settings, patience_s=0.2)))
@@ -93,7 +93,7 @@ class House:
     def _end_gateway(self) -> None:
         self.process.terminate()
         try:
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -60,6 +60,18 @@ def test_a_replay_is_the_same_job_and_leaves_nothing(house: House, image: bytes)
     assert actions(house) == ["submitted"]
 
 
+def test_while_it_runs_a_replay_is_the_running_job_and_once_it_is_over_the_finished_one(house: House) -> None:
+    first = post(house, images.png())
+    ref = JobRef(DEFAULT_TENANT, first.json()["id"])
+    house.ledger.claim(ref, Stage.ML, token=new_token())
+    running = post(house, images.png())
+    assert (running.status_code, running.json()["id"]) == (200, ref.job_id)
+    assert running.json()["state"] == "running"
+    house.http.post(f"/v1/jobs/{ref.job_id}/cancel")
+    over = post(house, images.png())
+    assert (over.status_code, over.json()["id"], over.json()["state"]) == (200, ref.job_id, "cancelled")
+
+
 @pytest.mark.parametrize("image", [images.png(), LARGE], ids=["whole", "streamed"])
 @pytest.mark.parametrize(
     "fields",
