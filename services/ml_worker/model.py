@@ -80,6 +80,10 @@ class SetMetrics(_Strict):
     #: Share of the images on which the reading abstains, and the accuracy on the others.
     abstained: Probability
     accuracy_kept: Probability | None
+    #: False and true positive rate from the strictest threshold to the laxest, a few of them; empty on older cards.
+    roc: tuple[tuple[Probability, Probability], ...] = ()
+    #: For each bin of P(positive) that holds anything: the mean of what was said, the share of positives, how many.
+    reliability: tuple[tuple[Probability, Probability, int], ...] = ()
 
 
 class Parity(_Strict):

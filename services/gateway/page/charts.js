@@ -53,7 +53,7 @@ export function reliability({ reliability: bins, ece }) {
   return square(`Reliability: calibration error ${number(ece, 3)}. ${bins.map(([said, was, count]) => `${number(said)} said, ${number(was)} positive of ${count}`).join("; ")}.`,
     "P(positive) stated", "share positive",
     s("polyline", { class: "even", points: `${x(0)},${y(0)} ${x(1)},${y(1)}` }),
-    s("polyline", { class: "curve", points: bins.map(([said, was]) => `${x(said)},${y(was)}`).join(" ") }),
+    bins.map(([said, was]) => s("line", { class: "reach", x1: x(said), x2: x(said), y1: y(said), y2: y(was) })),
     bins.map(([said, was, count]) => s("circle", { class: "dot", cx: x(said), cy: y(was), r: 2.5 + 5 * Math.sqrt(count / most) })));
 }
 

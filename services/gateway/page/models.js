@@ -70,7 +70,8 @@ function split(name, metrics, card) {
       h("section", { className: "sheet stack" }, h("h3", {}, `Confusion at threshold ${card.threshold}`), charts.confusion(metrics),
         h("p", { className: "small soft" }, "Counted back from sensitivity, specificity and the numbers of images.")),
       curve("ROC", metrics.roc, () => charts.roc(metrics)),
-      curve("Reliability", metrics.reliability, () => charts.reliability(metrics)))];
+      curve("Reliability", metrics.reliability, () => [charts.reliability(metrics),
+        h("p", { className: "small soft" }, "One dot for each tenth of P(positive), as large as it holds images; on the dashed line, what is said is what is.")]))];
 }
 
 function curve(title, points, draw) {

@@ -82,6 +82,7 @@ function mlReading(ml, weight) {
       ["Cannot rule out", ml.conformal_set.join(" or ") || "neither label fits"],
       ["Familiarity", familiarity(ml.ood_score)],
       ["Weight", weight === undefined ? null : percent(weight, 0)], ["Time", lasted(ml.timings_ms.total)],
+      ["Frame read", ml.frame ? `${ml.frame}${ml.frames.length > 1 ? ` of ${ml.frames.length} that were all read` : ""}` : null],
       ["Views averaged", ml.views > 1 ? String(ml.views) : null], ["Pixels", ml.image_notes.join("; ")],
     ])];
 }
@@ -123,6 +124,15 @@ function meter(p, threshold) {
   return h("div", { className: "meter", role: "img", "aria-label": `P(positive) ${number(p)}, threshold ${number(threshold)}` }, filled, edge);
 }
 
+/** Where a DICOM image belongs: identifiers, nothing of the patient's own. */
+function dicom(source) {
+  return source ? [
+    ["Accession number", source.accession_number], ["Modality", [source.modality, source.body_part].filter(Boolean).join(", ")],
+    ["Frames", source.number_of_frames > 1 ? `${source.number_of_frames}, wanted: ${source.frame}` : null],
+    ["Study", h("code", {}, source.study_instance_uid)], ["Image UID", h("code", {}, source.sop_instance_uid)],
+  ] : [];
+}
+
 /** Which weights, which version, which threshold, how joined. */
 export function provenance(job) {
   const { ml, gemini } = job.readings;
@@ -139,6 +149,7 @@ export function provenance(job) {
       facts([
         ["Job", h("code", {}, job.id)], ["Your id", job.client_id], ["Submitted", time(job.created_at)],
         ["Took", lasted(job.timings.total_ms)], ["Image", `${job.image.width} × ${job.image.height} px, ${job.image.media_type}`],
+        ...dicom(job.image.dicom),
         ["Compared with", job.prior_job_id && h("a", { href: `#/jobs/${job.prior_job_id}` }, job.prior_job_id)],
         ["Tries again", job.retry_of && h("a", { href: `#/jobs/${job.retry_of}` }, job.retry_of)],
         ...Object.entries(job.metadata).map(([name, value]) => [name, String(value)]),

@@ -16,6 +16,7 @@ export async function show(main, { query, signal }) {
   const wishes = form(query.get("prior"));
   const send = h("button", { className: "main", type: "button", hidden: true }, "Read");
   const items = [];
+  const progress = h("div", { className: "row", hidden: true });
   const zone = dropZone((files) => {
     for (const file of files) {
       const item = new Item(file, () => { items.splice(items.indexOf(item), 1); refresh(); });
@@ -37,13 +38,13 @@ export async function show(main, { query, signal }) {
     if (signal.aborted) return;
     if (chosen.length === 1 && items.length === 1 && chosen[0].job) location.hash = `#/jobs/${chosen[0].job.id}`;
     refresh();
-    await watch(items, signal);
+    await watch(items, signal, () => tell(progress, items));
   };
   signal.addEventListener("abort", () => items.forEach((item) => item.leave()));
   put(main,
     h("h1", {}, "Submit images"),
     h("p", { className: "lead" }, "Two readers look at each image; you get one explained answer."),
-    zone, list,
+    zone, progress, list,
     h("div", { className: "stack" }, h("p", { className: "row send" }, send), wishes.element));
 }
 
@@ -165,9 +166,20 @@ async function inTurns(items, work) {
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
 }
 
+/** How far several images have come, all together. */
+function tell(place, items) {
+  const sent = items.filter((item) => item.state === "sent" || item.state === "refused");
+  const over = sent.filter((item) => item.state === "refused" || item.job.ended_at).length;
+  place.hidden = sent.length < 2;
+  const words = `${over} of ${sent.length} are done`;
+  put(place, h("progress", { max: sent.length, value: over, "aria-label": "Images that are done" }), h("span", { className: "soft num" }, words));
+  if (over === sent.length) announce(words);
+}
+
 /** Several jobs are looked at in turn: a browser has six connections to a host, and each stream would take one. */
-async function watch(items, signal) {
+async function watch(items, signal, tell) {
   for (;;) {
+    tell();
     const open = items.filter((item) => item.job && !item.job.ended_at);
     if (!open.length || signal.aborted) return;
     for (const item of open) {

@@ -41,7 +41,10 @@ export const noReading = said({
   worker_lost: "Workers died on the second reading.",
   internal_error: "The second reading failed on our side.",
   image_unreadable: "The image could not be prepared for sending.",
-  burned_in_text: "The image carries text, so it stayed in the house.",
+  burned_in_text: "Writing is part of the picture, so it stayed in the house.",
+  all_frames: "All frames were to be read, and Gemini is asked about one picture alone.",
+  model_not_installed: "The model that was asked for is not installed.",
+  modality_mismatch: "The image is of a modality that the model is not made for.",
 });
 
 export const agreement = {
@@ -69,6 +72,6 @@ export function verdict(result) {
 
 /** What a person may call the job by. */
 export function title(job) {
-  const given = job.metadata?.reference ?? job.client_id;
+  const given = job.metadata?.reference ?? job.client_id ?? job.image.dicom?.accession_number;
   return given ? String(given) : `Job …${job.id.slice(-6)}`;
 }

@@ -13,8 +13,9 @@ from services.ml_worker.training import about, compare, ensemble, figures, split
 from services.ml_worker.training.crossval import HeldOut, best_epoch
 from services.ml_worker.training.gate import HELD_OUT
 from services.ml_worker.training.prepare import prepare
-from services.ml_worker.training.scored import judge
+from services.ml_worker.training.scored import judge, score
 from services.ml_worker.training.workshop import Workshop, held_out
+from shared.errors import SetupError
 
 #: What stands in place of the gate's word for a network that was never put together.
 _NOT_EXPORTED = "held-out figures alone: not exported"
@@ -25,8 +26,9 @@ log = logging.getLogger("training")
 def amend(arguments: argparse.Namespace) -> Path:
     """Write what the flags of `arguments` find into the card in `--amend`; SetupError if it is none.
 
-    `--leave-one-source-out` and `--compare` as for a new bundle. Seeds that the card does not have are added to
-    it; where there are several of them, the average of their networks is one more row of the comparison.
+    `--leave-one-source-out` and `--compare` as for a new bundle; `--curves` is for one from before cards held them.
+    Seeds that the card does not have are added to it; where there are several of them, the average of their networks
+    is one more row of the comparison.
     """
     folder: Path = arguments.amend
     card = load_bundle(folder.parent.parent, folder.parent.name, folder.name).card
@@ -37,6 +39,8 @@ def amend(arguments: argparse.Namespace) -> Path:
     are_new = not set(seeds) & set(card.repeats[HELD_OUT].seeds)
     if arguments.leave_one_source_out or are_new:
         card = _again(card, words, arguments, seeds if are_new else ())
+    if arguments.curves:
+        card = _drawn(card, folder, arguments)
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     return folder
 
@@ -98,3 +102,18 @@ def _averaged(card: Card, words: about.About, workshop: Workshop, runs: Sequence
         files={},
         refused=(_NOT_EXPORTED,),
     )
+
+
+def _drawn(card: Card, folder: Path, arguments: argparse.Namespace) -> Card:
+    """Curves of the test images, as the shipped file reads them; the figures must be those that the card has."""
+    images = prepare([arguments.data, *arguments.mixed], arguments.near)
+    keep = arguments.near_test == "keep"
+    trained = splits.trainable(images.samples, images.groups, keep=keep)
+    model = load_bundle(folder.parent.parent, folder.parent.name, folder.name).open(threads=2)
+    found = dict(card.metrics)
+    for name, tested, what in figures.test_sets(images, trained, keep=keep):
+        got = judge(score(model, tested.pixels, tested.labels, tested.groups), card, what)
+        if found[name].model_copy(update={"roc": got.roc, "reliability": got.reliability}) != got:
+            raise SetupError(f"the card's figures for {name} are of other images, or of another file")
+        found[name] = got
+    return card.model_copy(update={"metrics": found})

@@ -74,6 +74,14 @@ def roc(truth: Labels, scores: Floats) -> tuple[Floats, Floats]:
     return np.append(0, misses / max(1, misses[-1])), np.append(0, hits / max(1, hits[-1]))
 
 
+def thinned(points: tuple[Floats, Floats], most: int) -> tuple[Floats, Floats]:
+    """At most `most` points of a ROC curve, evenly along it, both ends among them."""
+    x, y = points
+    wanted = np.searchsorted(x + y, np.linspace(0, 2, most - 2))
+    chosen = np.unique(np.append(np.minimum(wanted, len(x) - 1), [0, len(x) - 1]))
+    return x[chosen], y[chosen]
+
+
 def precision_recall(truth: Labels, scores: Floats) -> tuple[Floats, Floats]:
     """Recall and precision at each distinct threshold, from the strictest to the laxest."""
     hits, misses = _cumulated(truth, scores)

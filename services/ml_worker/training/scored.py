@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,15 @@ from services.ml_worker.training.pixels import Grey, as_batch
 from shared.contracts import Label
 
 _DECIMALS = 4
+#: Of a ROC curve on a card: enough to draw it.
+_MOST_POINTS = 40
+
+
+class Curves(TypedDict):
+    """Two fields of `SetMetrics`."""
+
+    roc: tuple[tuple[float, float], ...]
+    reliability: tuple[tuple[float, float, int], ...]
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,20 @@ def judge(scored: Scored, card: Card, split: str, *, resamples: int = 1000) -> S
         brier=_rounded(metrics.brier(scored.truth, p)),
         abstained=_rounded(float((~kept).mean())),
         accuracy_kept=_rounded(float(right[kept].mean())) if kept.any() else None,
+        **curves(scored.truth, p),
+    )
+
+
+def curves(truth: Labels, p: Floats) -> Curves:
+    """What a page draws of one set; no ROC where there is one class alone."""
+    said, seen, number = metrics.reliability(truth, p)
+    both = len(np.unique(truth)) > 1
+    x, y = metrics.thinned(metrics.roc(truth, p), _MOST_POINTS) if both else ((), ())
+    return Curves(
+        roc=tuple((_rounded(fpr), _rounded(tpr)) for fpr, tpr in zip(x, y, strict=True)),
+        reliability=tuple(
+            (_rounded(a), _rounded(b), int(count)) for a, b, count in zip(said, seen, number, strict=True)
+        ),
     )
 
 

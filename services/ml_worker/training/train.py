@@ -159,6 +159,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--leave-one-source-out", action="store_true", help="also train without each source and judge on it")
     add("--ensemble", type=Path, nargs="*", default=[], help="--keep folders to average, instead of training")
     add("--amend", type=Path, help="bundle folder: only add what the flags above and below find to its card")
+    add("--curves", action="store_true", help="with --amend: ROC and reliability of the test images")
     add("--compare", type=Path, nargs="*", default=[], help="bundle folders for the card's comparison")
     add("--epochs", type=int, default=usual.epochs, help="of fine-tuning, at most (default: %(default)s)")
     add("--rate", type=float, default=usual.rate, help="first learning rate (default: %(default)s)")

@@ -4,7 +4,7 @@ import base64
 import gzip
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,19 @@ from fastapi import FastAPI
 from services.gateway.app import create_app
 from services.gateway.page_files import load
 from services.gateway.resources import open_resources
-from shared.contracts import DISCLAIMER
+from shared.contracts import (
+    DISCLAIMER,
+    AbstainReason,
+    Agreement,
+    Direction,
+    IncomparableReason,
+    PolicyName,
+    ReviewReason,
+    RiskBand,
+    SkippedReason,
+    UnavailableReason,
+)
+from shared.job_state import JobState
 from tests.unit.gateway.forms import settings
 from tests.unit.gateway.test_app import ask
 
@@ -111,3 +123,26 @@ def test_no_other_file_is_served(app: FastAPI, name: str) -> None:
 
 def test_the_page_is_no_part_of_the_api(app: FastAPI) -> None:
     assert not {"/", "/page/{version}/{name}"} & set(app.openapi()["paths"])
+
+
+@pytest.mark.parametrize(
+    ("table", "codes"),
+    [
+        ("state", JobState),
+        ("band", RiskBand),
+        ("abstained", AbstainReason),
+        ("abstainedShort", AbstainReason),
+        ("review", ReviewReason),
+        ("noReading", {*UnavailableReason, *SkippedReason}),
+        ("agreement", Agreement),
+        ("incomparable", IncomparableReason),
+        ("direction", Direction),
+        ("policy", PolicyName),
+    ],
+)
+def test_every_code_is_put_into_words(table: str, codes: Iterable[str]) -> None:
+    words = PAGE.assets["words.js"].body.decode()
+    (found,) = re.findall(
+        rf"export const {table} = (.*?)^(?:\}}|}}\)|export)", words, re.DOTALL | re.MULTILINE
+    )
+    assert [code for code in codes if not re.search(rf"\b{code}:", found)] == []

@@ -7,6 +7,7 @@ import pytest
 
 from services.ml_worker.training import metrics
 from services.ml_worker.training.bootstrap import interval
+from services.ml_worker.training.scored import curves
 
 TRUTH = np.array([0, 0, 1, 1])
 
@@ -76,3 +77,19 @@ def test_the_interval_holds_the_mean_of_a_known_sample() -> None:
 
 def test_no_interval_where_every_resample_fails() -> None:
     assert all(math.isnan(end) for end in interval(lambda _: float("nan"), np.arange(3), resamples=5))
+
+
+def test_a_thinned_roc_keeps_its_ends_and_its_shape() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 5000)
+    false, true = metrics.roc(truth, rng.normal(truth, 1.0))
+    few = metrics.thinned((false, true), 40)
+    assert len(few[0]) <= 40
+    assert (few[0][0], few[1][0], few[0][-1], few[1][-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(few[1], few[0]) == pytest.approx(np.trapezoid(true, false), abs=0.005)
+
+
+def test_curves_of_one_class_have_no_roc() -> None:
+    found = curves(np.ones(3, np.int64), np.array([0.2, 0.25, 0.9]))
+    assert found["roc"] == ()
+    assert found["reliability"] == ((0.225, 1.0, 2), (0.9, 1.0, 1))
