@@ -7,6 +7,7 @@ const ROUTES = [
   [/^\/?$/, () => import("./submit.js")],
   [/^\/jobs$/, () => import("./jobs.js")],
   [/^\/jobs\/([\w.~-]+)$/, () => import("./job.js")],
+  [/^\/batches\/([\w.~-]+)$/, () => import("./batch.js")],
   [/^\/models$/, () => import("./models.js")],
   [/^\/operate$/, () => import("./operate.js")],
   [/^\/models\/([^/]+\/[^/]+)$/, () => import("./models.js")],

@@ -10,6 +10,8 @@ import * as words from "./words.js";
 
 //: After these the job holds something new to show.
 const TELLING = new Set(["ml.done", "gemini.done", "gemini.unavailable", "completed", "failed", "cancelled", "expired", "over"]);
+//: How often a job that waits is asked for its place in line, which no event tells.
+const LOOK_EVERY_MS = 3000;
 const RETRYABLE = new Set(["failed", "cancelled", "expired"]);
 
 export async function show(main, { id, signal }) {
@@ -24,9 +26,11 @@ export async function show(main, { id, signal }) {
     await paint(job);
     return job;
   };
+  let painted = 0;
   const paint = async (job) => {
     const card = await cardOf(job, signal);
-    if (signal.aborted) return;
+    if (signal.aborted || job.version < painted) return;
+    painted = job.version;
     document.title = `${words.title(job)} · MediScan`;
     put(place.head, head(job, refresh, place.note));
     put(place.line, stages(job, told));
@@ -37,6 +41,10 @@ export async function show(main, { id, signal }) {
 
   let job = await refresh();
   if (job.ended_at) return;
+  const line = setInterval(async () => {
+    if (job.state === "queued" && document.visibilityState === "visible") job = await refresh().catch(() => job);
+  }, LOOK_EVERY_MS);
+  signal.addEventListener("abort", () => clearInterval(line));
   await follow(id, {
     signal,
     tell: async (event) => {
@@ -49,6 +57,7 @@ export async function show(main, { id, signal }) {
       h("strong", {}, "Connection lost. "), `The job goes on; looking again in ${Math.ceil(pause)} s.`)),
     back: () => { put(place.note); announce("Connected again"); },
   });
+  clearInterval(line);
   if (job.result) announce(`Result: ${words.verdict(job.result).word}. ${job.result.needs_review ? "Needs review." : ""}`);
 }
 

@@ -56,7 +56,8 @@ function filters(wanted) {
     h("label", { className: "field" }, h("span", {}, "Since"), since));
 }
 
-async function section(title, wanted, limit, signal, none = "No job fits.") {
+/** Some of the jobs, with a button for older ones. wanted: as the API's parameters. */
+export async function section(title, wanted, limit, signal, none = "No job fits.") {
   const list = h("ul", { className: "jobs" });
   const foot = h("p");
   const more = async (cursor) => {

@@ -38,11 +38,11 @@ export function failure(job) {
 
 /** A job that is under way. */
 export function waiting(job) {
-  const place = job.queue?.position ?? job.queue_position;
-  const late = job.state === "queued" && Number.isInteger(place);
+  const { position, estimated_wait_s: wait } = job.queue ?? {};
   return h("section", { className: "sheet answer stack", "aria-label": "Answer" },
     h("div", { className: "verdict" }, h("p", { className: "word" }, "Reading …"), h("p", { className: "soft" }, job.progress.step)),
-    late && h("p", { className: "note" }, h("strong", {}, `Place ${place} `), "in the queue."));
+    position && h("p", { className: "note" }, h("strong", {}, `Place ${position} `), "in line",
+      typeof wait === "number" ? `; about ${wait < 90 ? `${Math.ceil(wait)} s` : `${Math.ceil(wait / 60)} min`} to wait.` : "."));
 }
 
 function change(found, ml) {
@@ -147,7 +147,8 @@ export function provenance(job) {
         ["Joined by", job.result && words.policy(job.result.policy)],
       ]),
       facts([
-        ["Job", h("code", {}, job.id)], ["Your id", job.client_id], ["Submitted", time(job.created_at)],
+        ["Job", h("code", {}, job.id)], ["Your id", job.client_id], ["Batch", job.batch_id && h("a", { href: `#/batches/${job.batch_id}` }, job.batch_id)],
+        ["Submitted", time(job.created_at)],
         ["Took", lasted(job.timings.total_ms)], ["Image", `${job.image.width} × ${job.image.height} px, ${job.image.media_type}`],
         ...dicom(job.image.dicom),
         ["Compared with", job.prior_job_id && h("a", { href: `#/jobs/${job.prior_job_id}` }, job.prior_job_id)],

@@ -13,6 +13,8 @@ from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.integration.page.conftest import DOUBTING, MakeVisit, settle
 from tests.support.browser import Visit
 from tests.support.cluster import Cluster
+from tests.support.dicoms import dicom
+from tests.support.images import scan
 from tests.support.waiting import wait_until
 
 _NAME = MlWorkerSettings.model_fields["model_name"].default
@@ -88,15 +90,18 @@ def test_several_at_once_and_a_refused_one_says_why_in_its_line(
 ) -> None:
     letter = tmp_path / "letter.txt"
     letter.write_text("no image")
+    slice_ = tmp_path / "slice.dcm"
+    slice_.write_bytes(dicom())
     page = visit.open()
-    send(page, phantom, letter)
+    send(page, phantom, letter, slice_)
     refused = page.locator(".file.refused")
     expect(refused).to_contain_text("letter.txt")
     expect(refused).to_contain_text("Refused.")
     expect(page.locator(".file").filter(has_text="phantom.png")).to_contain_text("Positive")
-    expect(page.get_by_text("2 of 2 are done")).to_be_visible()
-    page.get_by_role("link", name="Open").click()
-    expect(answer(page).locator(".word")).to_have_text("Positive")
+    expect(page.locator("main").get_by_text("3 of 3 are done")).to_be_visible()
+    page.locator(".file").filter(has_text="slice.dcm").get_by_role("link", name="Open").click()
+    expect(page.get_by_role("region", name="Where this comes from")).to_contain_text("application/dicom")
+    expect(page.locator("canvas")).to_be_visible()
 
 
 def test_the_report_is_a_file_to_keep(visit: Visit, cluster: Cluster, phantom: Path) -> None:
@@ -190,6 +195,22 @@ def test_what_needs_a_person_comes_first_and_filters_stand_in_the_address(
     page.get_by_label("Result").select_option("Any")
     review.get_by_role("link").filter(has_text="odd").first.click()
     expect(page.get_by_text(doubtful["id"]).first).to_be_visible()
+
+
+def test_a_batch_shows_how_far_it_is_and_what_was_refused(
+    visit: Visit, cluster: Cluster, phantom: Path
+) -> None:
+    files = [("image", ("a", phantom.read_bytes())), ("image", ("b", b"no image")), ("image", ("c", scan()))]
+    answer = cluster.http.post("/v1/batches", files=files)
+    assert answer.status_code == 202, answer.text
+    page = visit.open(f"/batches/{answer.json()['id']}")
+    expect(page.locator("main").get_by_text("3 of 3 are done")).to_be_visible()
+    expect(page.get_by_role("region", name="Refused")).to_contain_text("image 2:")
+    jobs = page.get_by_role("region", name="Its jobs").get_by_role("link")
+    expect(jobs).to_have_count(2)
+    jobs.first.click()
+    page.get_by_role("link", name="batch_").click()
+    expect(page.locator("main").get_by_text("3 of 3 are done")).to_be_visible()
 
 
 # --- on the way ---------------------------------------------------------------------------------------------
