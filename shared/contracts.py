@@ -451,6 +451,15 @@ class Links(Message):
     cancel: str
 
 
+class QueuePosition(Message):
+    """Where a job stands in the line for its ML reading: an estimate, since what comes later as `stat` goes ahead."""
+
+    #: From 1: so many jobs, this one with them, are to be taken up until it is.
+    position: Annotated[int, Field(ge=1)]
+    #: Seconds until it is taken up, at the pace of the last minute; None where no job ended in that.
+    estimated_wait_s: Annotated[float, Field(ge=0)] | None
+
+
 class JobView(Message):
     """A job as its owner sees it."""
 
@@ -474,6 +483,8 @@ class JobView(Message):
     model: str | None = None
     prior_job_id: str | None = None
     progress: Progress
+    #: While no worker has begun the ML reading; not in lists, and not in the answer to a submission.
+    queue: QueuePosition | None = None
     readings: Readings
     result: FusedResult | None
     error: JobError | None

@@ -6,6 +6,7 @@ from shared.contracts import (
     JobView,
     Links,
     Progress,
+    QueuePosition,
     Readings,
     Timings,
     WaitingReading,
@@ -15,8 +16,8 @@ from shared.ledger import JobRecord
 from shared.names import Stage
 
 
-def view(job: JobRecord) -> JobView:
-    """The job as its owner sees it."""
+def view(job: JobRecord, queue: QueuePosition | None = None) -> JobView:
+    """The job as its owner sees it. queue: where it stands in line, if that is known."""
     return JobView(
         id=job.ref.job_id,
         version=job.version,
@@ -33,6 +34,7 @@ def view(job: JobRecord) -> JobView:
         batch_id=job.batch_id,
         prior_job_id=job.prior.job_id if job.prior else None,
         progress=_progress(job),
+        queue=queue,
         readings=Readings(
             ml=job.ml or _waiting(job, Stage.ML),
             gemini=job.gemini or _waiting(job, Stage.GEMINI),

@@ -34,7 +34,12 @@ def outcome(job: contracts.JobView) -> str:
         return f"{_verdict(job.result)}, risk {risk.score}/100 {risk.band}{review}"
     if job.error is not None:
         return f"{clean(job.error.detail)} ({clean(job.error.code)})"
-    return plain(job.progress.step)
+    return plain(job.progress.step) + (_place(job.queue) if job.queue else "")
+
+
+def _place(queue: contracts.QueuePosition) -> str:
+    about = f", about {queue.estimated_wait_s:.0f} s" if queue.estimated_wait_s is not None else ""
+    return f", place {queue.position}{about}"
 
 
 def report(job: contracts.JobView, width: int) -> list[str]:

@@ -65,7 +65,7 @@ def events(job: JobView, after: str = "") -> list[Event]:
 
 
 def _steps(job: JobView) -> Iterator[_Step]:
-    yield _Step(0, "queued", {})
+    yield _Step(0, "queued", job.queue.model_dump() if job.queue else {})
     yield from sorted([*_gemini(job), *_ml(job)], key=lambda step: step.at)
     if job.timings.fusion_started_ms is not None:
         yield _Step(job.timings.fusion_started_ms, "fusion.started", {})

@@ -36,6 +36,7 @@ from shared.contracts import (
     PolicyName,
     Problem,
     Progress,
+    QueuePosition,
     Readiness,
     Readings,
     ReadyStatus,
@@ -117,7 +118,7 @@ def _job(**changed: Any) -> JobView:
     return JobView(**{**usual, **changed})
 
 
-QUEUED = _job()
+QUEUED = _job(queue=QueuePosition(position=3, estimated_wait_s=1.5))
 COMPLETED = _job(
     version=5,
     state=JobState.COMPLETED,

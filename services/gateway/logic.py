@@ -191,8 +191,9 @@ def _priority(text: bytes) -> Priority:
 
 
 def etag(job: JobView) -> str:
-    """Strong: equal versions of a job are equal bytes."""
-    return f'"{job.id}.{job.version}"'
+    """Strong: equal versions of a job are equal bytes. Weak while it waits: then its place in line is in them too."""
+    tag = f'"{job.id}.{job.version}"'
+    return tag if job.queue is None else f"W/{tag}"
 
 
 def batch_etag(batch: BatchView) -> str:
@@ -215,7 +216,7 @@ def page_etag(page: JobPage) -> str:
 def is_unchanged(if_none_match: str | None, tag: str) -> bool:
     """Whether the caller already has what `tag` stands for (RFC 9110, 13.1.2: weak comparison)."""
     known = [item.strip().removeprefix("W/") for item in (if_none_match or "").split(",")]
-    return tag in known or known == ["*"]
+    return tag.removeprefix("W/") in known or known == ["*"]
 
 
 def is_news(job: JobView, if_none_match: str | None) -> bool:

@@ -41,7 +41,7 @@ def own_reference(tenant: str, name: str) -> JobRef | None:
 def find(resources: Resources, ref: JobRef) -> JobView:
     """The job as it stands; NotFoundError where neither ledger nor blob store has it."""
     job = resources.ledger.read(ref)
-    return view(job) if job else _archived(resources, ref)
+    return view(job, resources.ledger.position(job)) if job else _archived(resources, ref)
 
 
 def find_many(resources: Resources, refs: Sequence[JobRef]) -> dict[JobRef, JobView]:

@@ -95,7 +95,7 @@ def _parse(now: float, found: Any) -> House:
         workers={stage: tuple(map(slots, next(found))) for stage in Stage},
         reaper_alive=bool(next(found)),
         live_jobs=int(next(found)[0] or 0),
-        ended_last_minute=_last_minute(now, next(found)),
+        ended_last_minute=last_minute(now, next(found)),
         counters={name: int(count) for name, count in next(found).items()},
         dead_letters=next(found),
         webhooks_waiting=next(found),
@@ -124,7 +124,7 @@ def slots(member: str) -> int:
     return int(member.partition(" ")[2] or 0)
 
 
-def _last_minute(now: float, drain: Mapping[str, str]) -> int:
+def last_minute(now: float, drain: Mapping[str, str]) -> int:
     """What ended within 60 s: six windows up to now, and of the one before them the part that is not over."""
     window, passed = divmod(now / DRAIN_WINDOW_S, 1)
     ended = [int(drain.get(str(int(window) - ago), 0)) for ago in range(DRAIN_WINDOWS)]

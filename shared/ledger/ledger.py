@@ -23,13 +23,14 @@ from shared.contracts import (
     Metadata,
     MlReading,
     Prior,
+    QueuePosition,
     SkippedReading,
     UnavailableReading,
     UnavailableReason,
 )
 from shared.contracts import JobError as Problem
 from shared.job_state import JobState, StageState
-from shared.ledger import scripts
+from shared.ledger import line, scripts
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
@@ -240,6 +241,13 @@ class Ledger:
         with converted():
             fields = cast(Fields, self._redis.hgetall(Key.job(ref)))
         return parse(ref, fields) if fields else None
+
+    def position(self, job: JobRecord) -> QueuePosition | None:
+        """Where a job stands in line for its ML reading; None where that has begun."""
+        if not job.waits:
+            return None
+        with converted():
+            return line.position(self._redis, job)
 
     def read_many(self, refs: Sequence[JobRef]) -> dict[JobRef, JobRecord]:
         """Those of `refs` that Redis holds, in one round trip for all."""

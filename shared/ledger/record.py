@@ -76,6 +76,12 @@ class JobRecord:
         return self.state in TERMINAL
 
     @property
+    def waits(self) -> bool:
+        """Whether no worker has begun its ML reading yet."""
+        ml = self.stages[Stage.ML]
+        return not self.is_over and ml.state is StageState.PENDING and ml.deliveries == 0
+
+    @property
     def image_path(self) -> str:
         """Where the uploaded bytes are in the blob store."""
         return blob_path(self.ref, Blob.IMAGE)

@@ -46,6 +46,16 @@ def job(state: JobState) -> JobView:
     return view(parse(new_ref(), STORED | {"state": state}))
 
 
+def test_a_weak_tag_is_known_by_whoever_was_told_it() -> None:
+    tag = 'W/"job.7"'
+    assert [is_unchanged(known, tag) for known in (tag, '"job.7"', '"job.8"', None)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
 def test_a_job_is_routine_and_without_metadata_unless_the_form_says_so() -> None:
     new = submission(image_facts(), {}, settings())
     assert (new.priority, new.metadata) == (Priority.ROUTINE, {})
