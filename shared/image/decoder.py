@@ -175,7 +175,9 @@ class _Child:
         while (facts := json.loads(self._receive(give_up))) is not None:
             if "code" in facts:
                 raise ImageError(facts["detail"], code=facts["code"])
+            made = time.monotonic()
             yield _decoded(facts, self._pixels)
+            give_up += time.monotonic() - made  # what is done with the picture is not the decoder's time
             self._send(_TAKEN)
 
     def kill(self) -> None:

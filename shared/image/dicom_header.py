@@ -7,13 +7,17 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.valuerep import VR
 
 #: Most bytes of the JSON. What does not fit goes, the longest elements first: long before the patient or the study.
 MOST_BYTES = 256 * 1024
 #: Pixels, overlays, waveforms, spectra and the like are in these groups (PS3.6); overlays in 60xx, curves in 50xx.
 _BULK_GROUPS = frozenset({0x5400, 0x5600, 0x7FE0})
 _BULK_REPEATING = frozenset({0x5000, 0x6000})
+#: A sequence of more items says something of each frame (PS3.3, C.7.6.16.1.2), and takes long to write down.
+_MOST_ITEMS = 512
 #: In base64. A longer binary value is bulk (a palette, an ICC profile), a shorter one may say something.
 _MOST_BINARY = 256
 _CHARACTER_SET = 0x0008_0005
@@ -36,11 +40,17 @@ def _parts(dataset: Dataset) -> Iterator[tuple[str, str]]:
     for tag in dataset.keys():  # noqa: SIM118 - iterating would convert every value, pixels too
         if _is_kept(tag.group) and int(tag) != _CHARACTER_SET:
             try:
-                value = _without_bulk(dataset[tag].to_json_dict(None, 0))
+                value = _value(dataset[tag])
             except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):
                 continue  # a value that is none is left out
             if value is not None:
                 yield _part(f"{int(tag):08X}", value)
+
+
+def _value(element: DataElement) -> dict[str, Any] | None:
+    if element.VR == VR.SQ and len(element.value) > _MOST_ITEMS:
+        return None
+    return _without_bulk(element.to_json_dict(None, 0))
 
 
 def _part(tag: str, value: dict[str, Any]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from shared.errors import ImageError
 from shared.image.decode import decode
 from shared.image.decoder import Decoder, DecoderLostError, DecodeTimeoutError
 from shared.image.settings import DecodeSettings
-from tests.support import bombs, memory
+from tests.support import bombs, dicom_bombs, dicoms, memory
 from tests.support.images import encoded, scan
 from tests.support.waiting import wait_until
 from tests.unit.gateway import images
@@ -76,7 +76,27 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "largest progressive CMYK": (lambda: bombs.progressive(30, "CMYK"), "RGB"),
     "animated PNG": (images.animated_png, "image_multiframe"),
     "MPO": (images.mpo, "image_multiframe"),
+    "DICOM, sequences without end": (lambda: dicom_bombs.deep(5000), "image_unreadable"),
+    "DICOM, very many elements": (lambda: dicom_bombs.many_elements(30_000), "L"),
+    "DICOM, very many items": (lambda: dicom_bombs.many_items(3000), "L"),
+    "DICOM, frames that lie": (lambda: dicom_bombs.frames_that_lie(2_000_000_000), "image_unreadable"),
+    "DICOM, sides that lie": (lambda: dicom_bombs.sides_that_lie(dicoms.RLE, 5400), "image_unreadable"),
+    "DICOM, a JPEG that lies": (lambda: dicom_bombs.jpeg_that_lies(12_000), "image_unreadable"),
+    "DICOM, fragments that lie": (dicom_bombs.fragments_that_lie, "L"),
+    "DICOM, largest": (lambda: dicom_bombs.largest(30), "L"),
 }
+#: These take the process with them, which costs the worker nothing: the next one is there.
+ENDS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "deflated": (lambda: dicom_bombs.deflated(400_000_000), "image_too_large_for_memory"),
+    "a JPEG-LS that lies": (lambda: dicom_bombs.sides_that_lie(dicoms.JPEG_LS, 5400), "image_unreadable"),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_dicom_bomb_may_end_the_process_and_nothing_else(decoder: Decoder, name: str) -> None:
+    file, expected = ENDS[name]
+    assert answer(decoder, file()) == expected
+    assert answer(decoder, scan()) == "L"
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -96,6 +116,31 @@ def test_the_pixels_are_those_of_decode(decoder: Decoder, file: bytes) -> None:
     here, there = decode(file, max_pixels=MAX_PIXELS, least_side=512), decoder.decode(file)
     assert (here.width, here.height, here.notes) == (there.width, there.height, there.notes)
     assert (here.pixels.mode, here.pixels.tobytes()) == (there.pixels.mode, there.pixels.tobytes())
+
+
+def test_frames_come_one_by_one_and_the_header_with_the_first(decoder: Decoder) -> None:
+    pictures = list(decoder.frames(dicoms.dicom(dicoms.frames(3)), "all"))
+    assert [picture.frame for picture in pictures] == [1, 2, 3]
+    assert [picture.dicom is not None for picture in pictures] == [True, False, False]
+    there, here = pictures[1], decode(dicoms.dicom(dicoms.frames(3)), max_pixels=MAX_PIXELS, least_side=512)
+    assert there.pixels.tobytes() == here.pixels.tobytes()
+
+
+def test_who_stops_among_the_frames_gets_none_of_them_with_the_next_image(decoder: Decoder) -> None:
+    frames = decoder.frames(dicoms.dicom(dicoms.frames(5)), "all")
+    next(frames)
+    frames.close()
+    assert decoder.decode(scan()).frame is None
+
+
+def test_all_frames_of_a_file_share_one_images_processor_time() -> None:
+    brief = make(decode_cpu_s=1, max_frames=40)
+    many = dicom_bombs.repeated(dicom_bombs.largest(12), 40)
+    with pytest.raises(ImageError) as slow:
+        for _ in brief.frames(many, "all", timeout_s=300):
+            pass
+    assert slow.value.code == "image_too_slow"
+    brief.close()
 
 
 def test_what_needs_more_memory_than_allowed_is_refused_and_given_back(decoder: Decoder) -> None:

@@ -16,9 +16,10 @@ from services.gateway.logic import submission
 from services.gateway.lookup import own_reference
 from services.gateway.metadata import parse_metadata
 from services.gateway.multipart import boundary_of
-from shared.contracts import Metadata
+from shared.contracts import DicomSource, Metadata
 from shared.errors import CallerError
 from shared.names import Blob, blob_path, client_id_path, digest
+from tests.support import dicom_bombs, dicoms
 from tests.support.fuzzing import searching
 from tests.support.mutation import mutated
 from tests.support.samples import image_facts
@@ -213,6 +214,39 @@ def test_an_image_header_is_read_or_refused(file: bytes) -> None:
     assert header.width >= 1
     assert header.height >= 1
     assert header.width * header.height <= MAX_PIXELS
+
+
+DICOM = st.sampled_from(
+    [
+        dicoms.dicom(None, syntax)
+        for syntax in (dicoms.IMPLICIT, dicoms.EXPLICIT, dicoms.DEFLATED, dicoms.BIG_ENDIAN)
+    ]
+    + [dicoms.enhanced(1), dicoms.report(), dicom_bombs.deep(2)]
+)
+DICOM_TOKENS = [
+    b"\x28\0\x10\0",
+    b"\x28\0\x11\0US\x02\0",
+    b"\x20\0\x0d\0UI\x04\x001.2\0",
+    b"\x08\0\x60\0CS\x02\0MR",
+]
+DICOM_TOKENS += [
+    b"\xfe\xff\x00\xe0",
+    b"\xfe\xff\x0d\xe0\0\0\0\0",
+    b"\xfe\xff\xdd\xe0\0\0\0\0",
+    b"SQ\0\0\xff\xff\xff\xff",
+]
+
+
+@searching(400)
+@given(mutated(DICOM, DICOM_TOKENS))
+def test_a_dicom_header_is_read_or_refused(file: bytes) -> None:
+    header = tried(lambda: whole(file))
+    if isinstance(header, CallerError):
+        assert header.status in {400, 415, 422}
+        return
+    assert header.dicom is not None
+    assert DicomSource.model_validate_json(header.dicom.model_dump_json()) == header.dicom
+    assert 1 <= header.width * header.height <= MAX_PIXELS
 
 
 @searching(200)
