@@ -74,6 +74,14 @@ class GeminiWorkerSettings(DecodeSettings):
         40_000_000, description="Images of more pixels than this are not decoded for Gemini."
     )
 
+    gemini_burned_in_text: Literal["off", "tag", "detect"] = Field(
+        "detect",
+        description=(
+            "Which images stay in the house for writing in them: `tag`: whose DICOM header says so, or that may be "
+            "of a screen; `detect`: those too whose pixels look like it; `off`: none but those whose caller says so."
+        ),
+    )
+
     @field_validator("gemini_api_key")
     @classmethod
     def _blank_is_none(cls, key: SecretStr | None) -> SecretStr | None:

@@ -12,8 +12,8 @@ from services.gemini_worker.failure import ReadingFailedError
 from services.gemini_worker.settings import GeminiWorkerSettings
 from shared.contracts import UnavailableReason
 from shared.errors import ImageError
-from tests.support import bombs, dicoms
-from tests.support.images import scan
+from tests.support import bombs, dicoms, writing
+from tests.support.images import encoded, scan
 
 
 @pytest.fixture
@@ -43,6 +43,28 @@ def test_of_several_frames_the_one_wished_for_is_prepared(decoding: Decoder) -> 
 def test_a_picture_that_writing_may_be_part_of_stays_in_the_house(decoding: Decoder) -> None:
     with pytest.raises(ReadingFailedError, match="stays in the house") as kept:
         decoding.prepare(dicoms.dicom(BurnedInAnnotation="YES"), timeout_s=30)
+    assert kept.value.reason is UnavailableReason.BURNED_IN_TEXT
+
+
+@pytest.mark.parametrize(
+    ("policy", "file", "is_sent"),
+    [
+        ("detect", dicoms.dicom(BurnedInAnnotation="YES"), False),
+        ("tag", dicoms.dicom(BurnedInAnnotation="YES"), False),
+        ("off", dicoms.dicom(BurnedInAnnotation="YES"), True),
+        ("detect", encoded(next(writing.with_writing())), False),
+        ("tag", encoded(next(writing.with_writing())), True),
+        ("off", encoded(next(writing.with_writing())), True),
+        ("detect", encoded(writing.phantom(256)), True),
+    ],
+)
+def test_what_stays_in_the_house_is_a_setting(policy: str, file: bytes, is_sent: bool) -> None:
+    made = Decoder(GeminiWorkerSettings(gemini_burned_in_text=policy))
+    if is_sent:
+        assert made.prepare(file, timeout_s=30)
+        return
+    with pytest.raises(ReadingFailedError) as kept:
+        made.prepare(file, timeout_s=30)
     assert kept.value.reason is UnavailableReason.BURNED_IN_TEXT
 
 
