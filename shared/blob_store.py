@@ -9,7 +9,7 @@ import io
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,6 +62,18 @@ class BlobStore:
             obstore.put(self._store, path, data, use_multipart=False)
             if durable:
                 self._sync(path)
+
+    def put_all(self, objects: Mapping[str, bytes]) -> None:
+        """`put` for each, with one fsync a folder for all of them; on an error some are stored and some are not."""
+        for path, data in objects.items():
+            self.put(path, data, durable=False)
+        if self._root is None:
+            return
+        with _converted():
+            for path in objects:
+                _fsync(self._root / path)
+            for folder in {(self._root / path).parent for path in objects}:
+                _fsync(folder)
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Store `data`, durably, where nothing is yet. False: there is something, which stays as it is.

@@ -268,7 +268,7 @@ class Key:
 
     @staticmethod
     def changes(ref: JobRef | BatchRef) -> str:
-        """Channel of one job: its new version, after each change. Of a batch: a word, when one of its jobs changed."""
+        """Channel of one job: its state (or `erased`), after each change. Of a batch: a word, when one of its jobs did."""
         return f"{Key.CHANGES}{ref}"
 
     @staticmethod

@@ -110,13 +110,18 @@ def settle(
     """Store a reading; if it was the second of the two, tell fusion."""
     outcome = resources.ledger.settle(claim, reading)
     if outcome is Settled.LATE:
-        log.info("a reading came too late to matter")
+        log_late()
     if outcome is not Settled.FUSE:
         return
     try:
         publish(resources.app, claim.job.ref, Stage.FUSION, claim.job.priority)
     except BrokerUnavailableError:
         log.warning("fusion could not be published; the reaper will")
+
+
+def log_late() -> None:
+    """Say that what was worked out no longer matters: the job is over, or somebody else's."""
+    log.info("a reading came too late to matter")
 
 
 def run(

@@ -1,5 +1,7 @@
 """Writes a finished job to the blob store, where its result outlives Redis."""
 
+from collections.abc import Sequence
+
 from services.fusion import story
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
@@ -15,16 +17,27 @@ def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
 
     Every job that ends comes by here, and the first time its story is told.
     """
-    if job.client_id is not None:
-        ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
-    record = view(job).model_dump_json().encode()
-    blobs.put(blob_path(job.ref, Blob.RECORD), record)
-    if job.image.dicom is not None and job.result is not None:
-        # Before it counts as archived: whoever dies in between does it again.
-        ledger.exports.add(job.ref, "", WebhookEvent.COMPLETED)
-    reading = LastReading.of(job.ml) if isinstance(job.ml, MlReading) else None
-    if ledger.archived(job.ref, reading):
-        story.tell(job)
+    archive_all([job], ledger, blobs)
+
+
+def archive_all(jobs: Sequence[JobRecord], ledger: Ledger, blobs: BlobStore) -> None:
+    """`archive` for many at the price of few: their folder is made durable once, and Redis asked once."""
+    for job in jobs:
+        if job.client_id is not None:
+            ClientIds(blobs).keep(job.ref, job.client_id, job.fingerprint)
+    blobs.put_all({blob_path(job.ref, Blob.RECORD): view(job).model_dump_json().encode() for job in jobs})
+    for job in jobs:
+        if job.image.dicom is not None and job.result is not None:
+            # Before it counts as archived: whoever dies in between does it again.
+            ledger.exports.add(job.ref, "", WebhookEvent.COMPLETED)
+    first = ledger.archived_all({job.ref: _last_reading(job) for job in jobs})
+    for job in jobs:
+        if job.ref in first:
+            story.tell(job)
+
+
+def _last_reading(job: JobRecord) -> LastReading | None:
+    return LastReading.of(job.ml) if isinstance(job.ml, MlReading) else None
 
 
 def find(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> JobView | None:

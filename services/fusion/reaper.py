@@ -8,10 +8,11 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Sequence
 
 from celery import Celery
 
-from services.fusion.archive import archive
+from services.fusion.archive import archive_all
 from services.fusion.dicom.exporter import Exporter
 from services.fusion.drift import DriftWatch
 from services.fusion.lost import LedgerWatch
@@ -24,13 +25,16 @@ from shared.audit.trail import Trail
 from shared.blob_store import BlobStore
 from shared.client_ids import erase
 from shared.errors import BrokerUnavailableError, MediScanError
-from shared.ledger import Action, Ledger
-from shared.names import Stage
+from shared.ledger import Ledger
+from shared.names import JobRef, Priority, Stage
 from shared.observe import cluster, metrics
 from shared.observe.house_metrics import HouseCollector
 from shared.worker import wait_for
 
 log = logging.getLogger(__name__)
+
+#: Finished jobs written down together: what a failure makes wait for the next round.
+_AT_ONCE = 64
 
 
 def run(app: Celery, settings: FusionSettings) -> None:
@@ -93,19 +97,27 @@ class Reaper:
         refs = self._ledger.due(self._settings.reaper_batch)
         if refs:
             deserted = {stage for stage, workers in self._ledger.alive().items() if not workers}
-            for action in self._ledger.reap(refs, empty=self._empty_queues(), deserted=deserted):
-                self._carry_out(action)
+            actions = self._ledger.reap(refs, empty=self._empty_queues(), deserted=deserted)
+            for action in actions:
+                if action.stage is not None:
+                    self._publish(action.ref, action.stage, action.priority)
+            self._archive([action.ref for action in actions if action.stage is None])
         return len(refs)
 
-    def _carry_out(self, action: Action) -> None:
+    # What fails here stays due and comes round again; one job that fails must not hold up the others.
+
+    def _publish(self, ref: JobRef, stage: Stage, priority: Priority) -> None:
         try:
-            if action.stage is not None:
-                queue.publish(self._app, action.ref, action.stage, action.priority)
-            elif (job := self._ledger.read(action.ref)) is not None:
-                archive(job, self._ledger, self._blobs)
-        except MediScanError as error:
-            # The job stays due and comes round again; one that fails must not hold up the others.
-            log.warning("reaper: %s", error.detail, extra={"job": action.ref, "code": error.code})
+            queue.publish(self._app, ref, stage, priority)
+        except BrokerUnavailableError as error:
+            log.warning("reaper: %s", error.detail, extra={"job": ref, "code": error.code})
+
+    def _archive(self, refs: Sequence[JobRef]) -> None:
+        for some in (refs[start : start + _AT_ONCE] for start in range(0, len(refs), _AT_ONCE)):
+            try:
+                archive_all([*self._ledger.read_many(some).values()], self._ledger, self._blobs)
+            except MediScanError as error:
+                log.warning("reaper: %s", error.detail, extra={"code": error.code, "count": len(some)})
 
     def _erase_again(self) -> None:
         # Whoever held the job when it was erased may have written something since; and the gateway may have died.

@@ -1,36 +1,17 @@
-"""The fusion service's knobs: how readings are joined, and how often the reaper looks."""
+"""The fusion service's knobs: how often the reaper looks, and how webhooks are sent."""
 
-from typing import Annotated, Self
-
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from services.fusion.dicom.pacs import check_pacs_url
-from services.fusion.logic import FusionPolicy
-from shared.contracts import PolicyName, Probability
 from shared.dicom_results import DicomResult
-from shared.settings import OptionalFile, Seconds, Settings
+from shared.fusion.settings import PolicySettings
+from shared.settings import OptionalFile, Seconds
 
-Score = Annotated[int, Field(ge=0, le=100)]
 
-
-class FusionSettings(Settings):
-    """Shared knobs and those of fusion and its reaper."""
+class FusionSettings(PolicySettings):
+    """Shared knobs, those of the decision, and those of fusion and its reaper."""
 
     fusion_concurrency: int = Field(1, ge=1, description="Fusion tasks done at once by one worker.")
-    fusion_policy: PolicyName = Field(
-        PolicyName.WEIGHTED,
-        description="`weighted` average of P(positive), or `highest_confidence`: the surer reader decides.",
-    )
-    fusion_ml_weight: Probability = Field(0.7, description="Weight of the ML reading under `weighted`.")
-    fusion_review_margin: Probability = Field(
-        0.1,
-        description="A fused P(positive) closer than this to the threshold needs review.",
-    )
-    fusion_change_margin: Probability = Field(
-        0.1, description="A change of P(positive) since a prior reading smaller than this counts as none."
-    )
-    risk_moderate_from: Score = Field(30, description="Risk score at which the moderate band begins.")
-    risk_high_from: Score = Field(70, description="Risk score at which the high band begins.")
     reaper_interval_s: Seconds = Field(1, description="Pause between two looks at the due jobs.")
     reaper_batch: int = Field(500, ge=1, description="Due jobs handled in one look.")
     audit_seal_s: Seconds = Field(
@@ -98,24 +79,6 @@ class FusionSettings(Settings):
     def pacs_results(self) -> tuple[DicomResult, ...]:
         """`pacs_objects`, one by one."""
         return _chosen(self.pacs_objects)
-
-    @model_validator(mode="after")
-    def _bands_in_order(self) -> Self:
-        if self.risk_moderate_from >= self.risk_high_from:
-            raise ValueError("risk_moderate_from must be below risk_high_from")
-        return self
-
-    @property
-    def policy(self) -> FusionPolicy:
-        """The joining rules as the pure decision takes them."""
-        return FusionPolicy(
-            name=self.fusion_policy,
-            ml_weight=self.fusion_ml_weight,
-            review_margin=self.fusion_review_margin,
-            moderate_from=self.risk_moderate_from,
-            high_from=self.risk_high_from,
-            change_margin=self.fusion_change_margin,
-        )
 
 
 def _chosen(given: str) -> tuple[DicomResult, ...]:

@@ -5,9 +5,9 @@ from typing import Any
 from celery import Celery
 
 from services.fusion.archive import archive
-from services.fusion.logic import fuse
 from services.fusion.settings import FusionSettings
 from shared.contracts import MlReading
+from shared.fusion.logic import fuse
 from shared.ledger import Claim
 from shared.names import Stage, Task
 from shared.observe import tracing

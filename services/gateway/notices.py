@@ -17,6 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from shared.errors import LedgerUnavailableError
+from shared.job_state import TERMINAL, JobState
 from shared.ledger.connection import notice_pool
 from shared.names import BatchRef, JobRef, Key
 from shared.settings import Settings
@@ -28,6 +29,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 #: A quiet connection is asked whether it lives, and given up where it does not answer.
 _PING_S, _DEAD_S = 10.0, 30.0
 
+#: What the ledger tells of a job that is not over, nor erased.
+_LIVE = frozenset(JobState) - TERMINAL
+
 #: So that many gateways do not ask at the same moment.
 _SPREAD = random.SystemRandom()
 
@@ -38,8 +42,10 @@ Versions = Callable[[Sequence[JobRef]], Awaitable[Mapping[JobRef, int]]]
 class Watch:
     """One request that waits for one job or batch."""
 
-    def __init__(self, ref: JobRef | BatchRef) -> None:
+    def __init__(self, ref: JobRef | BatchRef, *, for_end: bool = False) -> None:
         self.ref = ref
+        #: Whether it is for the job's end alone: what a job goes through before is no reason to look.
+        self.for_end = for_end
         #: Of the job as the waiting request last saw it; None where it could not be seen.
         self.known_version: int | None = None
         self._woken = asyncio.Event()
@@ -80,9 +86,9 @@ class Notices:
         self.stopping = False
 
     @contextmanager
-    def watch(self, ref: JobRef | BatchRef) -> Iterator[Watch]:
-        """Be woken for each change of a job from now on, and now and then without one."""
-        watch, channel = Watch(ref), Key.changes(ref)
+    def watch(self, ref: JobRef | BatchRef, *, for_end: bool = False) -> Iterator[Watch]:
+        """Be woken for each change of a job from now on, or for its end alone, and now and then without one."""
+        watch, channel = Watch(ref, for_end=for_end), Key.changes(ref)
         self._watches.setdefault(channel, set()).add(watch)
         self._wanted_changed.set()
         if channel in self._confirmed:
@@ -94,6 +100,10 @@ class Notices:
             if not self._watches[channel]:
                 del self._watches[channel]
                 self._wanted_changed.set()
+
+    def note(self, channel: str, state: str) -> None:
+        """The ledger said that the job of `channel` is in this state now, or that it was erased."""
+        self._wake(channel, is_end=state not in _LIVE)
 
     def stop(self) -> None:
         """Wake everybody for good."""
@@ -165,16 +175,18 @@ class Notices:
                 raise redis.exceptions.TimeoutError("no answer to a ping")
             if said[0] == "subscribe":
                 self._note_confirmed(said[1])
-            if said[0] in {"subscribe", "message"}:
                 self._wake(said[1])
+            if said[0] == "message":
+                self.note(said[1], said[2])
 
     def _connection(self) -> Connection:
         made: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
         return made
 
-    def _wake(self, channel: str) -> None:
+    def _wake(self, channel: str, *, is_end: bool = True) -> None:
         for watch in self._watches.get(channel, ()):
-            watch.wake()
+            if is_end or not watch.for_end:
+                watch.wake()
 
     def _note_confirmed(self, channel: str) -> None:
         if channel in self._watches:

@@ -142,7 +142,7 @@ async def read(
     known = request.headers.get("if-none-match")
     preferred = preferred_wait_s(prefer) if wait is None else None
     wait_s = min(wait or preferred or 0, held.settings.max_wait_s)
-    found = until(held, ref, lambda job: is_news(job, known), wait_s)
+    found = until(held, ref, lambda job: is_news(job, known), wait_s, for_end=known is None)
     job = await (unless_gone(request.receive, found) if wait_s else found)
     if job is None:
         return Response(status_code=CALLER_GONE)

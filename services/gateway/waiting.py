@@ -27,9 +27,12 @@ def preferred_wait_s(prefer: str | None) -> int | None:
     return next((int(match[1]) for match in found if match), None)
 
 
-async def until(held: Resources, ref: JobRef, is_news: Callable[[JobView], bool], wait_s: float) -> JobView:
+async def until(
+    held: Resources, ref: JobRef, is_news: Callable[[JobView], bool], wait_s: float, *, for_end: bool = False
+) -> JobView:
     """The job as soon as `is_news` of it, or as it stands `wait_s` seconds from now or when the gateway stops.
 
+    for_end: the job's end alone is news, and nothing before it need be looked at.
     NotFoundError as for `lookup.find`; TooManyError, HouseFullError where no more requests may wait. A ledger that
     goes away meanwhile is waited for; LedgerUnavailableError where it is not back when the time is up.
     """
@@ -37,7 +40,7 @@ async def until(held: Resources, ref: JobRef, is_news: Callable[[JobView], bool]
     if wait_s <= 0 or is_news(job):
         return job
     give_up = time.monotonic() + wait_s
-    with held.waits.one(ref.tenant), held.notices.watch(ref) as watch:
+    with held.waits.one(ref.tenant), held.notices.watch(ref, for_end=for_end) as watch:
         while not is_news(job) and not held.notices.stopping and (left := give_up - time.monotonic()) > 0:
             watch.known_version = job.version
             await watch.woken(left)

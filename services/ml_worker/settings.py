@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from shared.fusion.settings import PolicySettings
 from shared.image.settings import DecodeSettings
 from shared.settings import Seconds
 
@@ -12,8 +13,8 @@ from shared.settings import Seconds
 SHIPPED_MODELS = Path(__file__).parent / "models"
 
 
-class MlWorkerSettings(DecodeSettings):
-    """Shared knobs and those of the ML worker."""
+class MlWorkerSettings(PolicySettings, DecodeSettings):
+    """Shared knobs, those of the decision, and those of the ML worker."""
 
     ml_concurrency: int = Field(
         1, ge=1, description="Child processes of one ML worker; each holds a model (about 100 MB)."

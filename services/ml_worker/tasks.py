@@ -1,4 +1,8 @@
-"""The ML task: claim -> fetch -> read -> keep the preview -> settle, and open fusion if this was the second reading."""
+"""The ML task: claim -> fetch -> read -> keep the preview -> settle.
+
+Where the other reading is settled already, fusion is told. Where none was ever asked for, there is nothing to join:
+the result is decided here, and stored in the same step (docs/decisions/0005-one-reader-needs-no-join.md).
+"""
 
 from typing import Any
 
@@ -8,11 +12,19 @@ from celery.signals import worker_process_init
 from services.ml_worker.installed import InstalledModels
 from services.ml_worker.reader import Reader
 from services.ml_worker.settings import MlWorkerSettings
-from shared.contracts import JobError, UnavailableReading, UnavailableReason
+from shared.contracts import (
+    FusedResult,
+    JobError,
+    MlReading,
+    SkippedReading,
+    UnavailableReading,
+    UnavailableReason,
+)
 from shared.errors import BlobMissingError, ImageError, MediScanError, ModelMissingError
+from shared.fusion.logic import FusionPolicy, fuse
 from shared.ledger import Claim
 from shared.names import Blob, Stage, Task, blob_path
-from shared.worker import Resources, settle, work_on
+from shared.worker import Resources, log_late, settle, work_on
 
 _REASONS = {"modality_mismatch": UnavailableReason.MODALITY_MISMATCH}
 
@@ -21,7 +33,7 @@ def register(app: Celery, settings: MlWorkerSettings, installed: InstalledModels
     """Make the task known to `app`, and have each child load the model before its first job."""
     resources = Resources(app, settings)
     reader = Reader(installed, settings)
-    limit = settings.ml_time_limit_s
+    limit, policy = settings.ml_time_limit_s, settings.policy
 
     def load_model(**_: object) -> None:
         reader.warm_up()
@@ -30,10 +42,12 @@ def register(app: Celery, settings: MlWorkerSettings, installed: InstalledModels
 
     @app.task(name=Task.ML_READ, bind=True, soft_time_limit=limit * 0.8, time_limit=limit)  # type: ignore[untyped-decorator]
     def read(task: Any, job: str) -> None:
-        work_on(resources, Stage.ML, job, task.request.id, lambda claim: _read(resources, reader, claim))
+        work_on(
+            resources, Stage.ML, job, task.request.id, lambda claim: _read(resources, reader, policy, claim)
+        )
 
 
-def _read(resources: Resources, reader: Reader, claim: Claim) -> None:
+def _read(resources: Resources, reader: Reader, policy: FusionPolicy, claim: Claim) -> None:
     job = claim.job
     try:
         data = resources.blobs.get_checked(job.image_path, job.image.sha256)
@@ -48,7 +62,15 @@ def _read(resources: Resources, reader: Reader, claim: Claim) -> None:
     resources.blobs.put(blob_path(job.ref, Blob.PREVIEW), found.preview, durable=False)
     if found.header is not None:
         resources.blobs.put(blob_path(job.ref, Blob.DICOM_HEADER), found.header.encode())
-    settle(resources, claim, found.reading)
+    if isinstance(job.gemini, SkippedReading):
+        _conclude(resources, claim, found.reading, fuse(found.reading, job.gemini, policy, job.prior))
+    else:
+        settle(resources, claim, found.reading)
+
+
+def _conclude(resources: Resources, claim: Claim, reading: MlReading, result: FusedResult) -> None:
+    if not resources.ledger.conclude(claim, reading, result):
+        log_late()
 
 
 def _fail(resources: Resources, claim: Claim, error: MediScanError, reason: UnavailableReason) -> None:

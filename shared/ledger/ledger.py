@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import redis
 
@@ -50,6 +50,7 @@ _SCRIPTS = (
     "create",
     "claim",
     "settle",
+    "conclude",
     "release",
     "put_off",
     "fail",
@@ -61,7 +62,7 @@ _SCRIPTS = (
 )
 
 #: Steps that somebody is told of once they are done: they outlive a failover.
-_TOLD = frozenset({"create", "settle", "fail", "complete", "cancel", "erase"})
+_TOLD = frozenset({"create", "settle", "conclude", "fail", "complete", "cancel", "erase"})
 
 #: Longer than any worker may hold a job: what one writes after the job was erased is there by then.
 _ERASE_AGAIN_S = 600
@@ -148,6 +149,14 @@ class Action:
     ref: JobRef
     stage: Stage | None
     priority: Priority
+
+
+class _Call(NamedTuple):
+    """One of many runs of a script."""
+
+    ref: JobRef
+    args: Sequence[str]
+    more_keys: Sequence[str]
 
 
 class Ledger:
@@ -307,9 +316,18 @@ class Ledger:
 
     def complete(self, claim: Claim, result: FusedResult) -> JobRecord | None:
         """Store the result and end the job. None where it was already over: the result is then dropped."""
-        why_alone = result.fallback.reason if result.fallback else ""
-        stored = self._run("complete", claim.job.ref, claim.token, result.model_dump_json(), why_alone)
+        stored = self._run(
+            "complete", claim.job.ref, claim.token, result.model_dump_json(), _why_alone(result)
+        )
         return parse(claim.job.ref, _fields(stored)) if stored else None
+
+    def conclude(self, claim: Claim, reading: MlReading, result: FusedResult) -> bool:
+        """Settle the only reading of a job and end it with its result, in one step. False where it was too late.
+
+        For a job whose second reading is skipped; the reaper archives it.
+        """
+        stored = reading.model_dump_json(), result.model_dump_json()
+        return bool(self._run("conclude", claim.job.ref, claim.token, *stored, _why_alone(result)))
 
     def cancel(self, ref: JobRef, *, audit: str = "") -> JobRecord | None:
         """Call a job off, unless it is over; either way return it as it then stands. None: no such job.
@@ -357,16 +375,27 @@ class Ledger:
             self._redis.zrem(Key.ERASED, str(ref))
 
     def archived(self, ref: JobRef, reading: LastReading | None = None) -> bool:
-        """The finished job is in the blob store: from here on Redis is a short cache for it, the shorter the fuller.
+        """`archived_all` for one job: True for the first who says so."""
+        return ref in self.archived_all({ref: reading})
 
-        True for the first who says so: what is to be told of a job's end once, is told by that one.
-        reading: what is remembered of it among the last ones of its model.
+    def archived_all(self, readings: Mapping[JobRef, LastReading | None]) -> set[JobRef]:
+        """Finished jobs are in the blob store: from here on Redis is a short cache for them, the shorter the fuller.
+
+        The answer: those of which nobody had said so. What is to be told of a job's end once, is told by that one.
+        readings: what is remembered of each among the last ones of its model.
         """
         room = max(0.0, 1 - self.memory_used() / _CACHE_SHARE)
-        cache_ms = math.ceil(self._settings.cache_ttl_s * room * 1000)
-        args = [str(cache_ms), *(reading.as_args() if reading else ())]
-        keys = [Key.readings(reading.model)] if reading else []
-        return bool(self._run("archived", ref, *args, more_keys=keys) == 1)
+        cache_ms = str(math.ceil(self._settings.cache_ttl_s * room * 1000))
+        calls = [
+            _Call(
+                ref,
+                (cache_ms, *(reading.as_args() if reading else ())),
+                (Key.readings(reading.model),) if reading else (),
+            )
+            for ref, reading in readings.items()
+        ]
+        answers = self._run_each("archived", calls)
+        return {ref for ref, answer in zip(readings, answers, strict=True) if answer == 1}
 
     # --- the reaper ---------------------------------------------------------------------------------------
 
@@ -384,7 +413,8 @@ class Ledger:
         empty: stages whose queue holds no message. deserted: stages with no worker alive.
         """
         flags = [str(int(stage in group)) for group in (empty, deserted) for stage in Stage]
-        return [action for ref in refs for action in _actions(ref, self._run("reap", ref, *flags))]
+        found = self._run_each("reap", [_Call(ref, flags, ()) for ref in refs])
+        return [action for ref, todo in zip(refs, found, strict=True) for action in _actions(ref, todo)]
 
     def identity(self) -> str | None:
         """What tells this ledger from an emptied or another one; None before `adopt_identity`."""
@@ -581,6 +611,23 @@ class Ledger:
             if script in _TOLD:
                 return self._replication.run(self._scripts[script], keys, args)
             return self._scripts[script](keys=keys, args=args)
+
+    def _run_each(self, script: str, calls: Sequence[_Call]) -> list[Any]:
+        """A script once for each job, each time whole or not at all, all in one round trip."""
+        digest = self._scripts[script].sha
+        try:
+            with converted(), self._redis.pipeline(transaction=False) as pipe:
+                for ref, args, more_keys in calls:
+                    keys = [*_keys(ref), *more_keys]
+                    pipe.evalsha(digest, len(keys), *keys, str(ref), *args)
+                return pipe.execute()
+        except redis.exceptions.NoScriptError:
+            # A server that was started again knows none; the plain call teaches it.
+            return [self._run(script, ref, *args, more_keys=more) for ref, args, more in calls]
+
+
+def _why_alone(result: FusedResult) -> str:
+    return result.fallback.reason if result.fallback else ""
 
 
 def _asked_for(new: NewJob) -> Fields:

@@ -25,6 +25,6 @@ redis.call('ZREM', KEY_DUE, REF)
 redis.call('ZREM', KEY_DEAD, REF)
 if ARGV[2] ~= '' and not redis.call('ZSCORE', KEY_ERASED, REF) then redis.call('RPUSH', KEYS[10], ARGV[2]) end
 redis.call('ZADD', KEY_ERASED, NOW + tonumber(ARGV[3]), REF)
-redis.call('PUBLISH', CHANGES .. REF, number('version') + 1)
+redis.call('PUBLISH', CHANGES .. REF, 'erased')
 if J.batch then redis.call('PUBLISH', CHANGES .. TENANT .. '/' .. J.batch, 'erased') end
 return found and 1 or 0

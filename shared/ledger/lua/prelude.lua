@@ -182,8 +182,8 @@ local function commit(due)
   redis.call('HSET', KEY_JOB, unpack(changes))
   for stage in pairs(moved) do place(stage) end
   redis.call('ZADD', KEY_DUE, due or next_due(), REF)
-  redis.call('PUBLISH', CHANGES .. REF, J.version)
-  if J.batch then redis.call('PUBLISH', CHANGES .. TENANT .. '/' .. J.batch, J.version) end
+  redis.call('PUBLISH', CHANGES .. REF, J.state)
+  if J.batch then redis.call('PUBLISH', CHANGES .. TENANT .. '/' .. J.batch, J.state) end
 end
 
 local function whole_job()

@@ -4,12 +4,12 @@ import io
 
 import pytest
 
-from services.fusion.logic import FusionPolicy, fuse
 from services.ml_worker.installed import load_installed
 from services.ml_worker.reader import Reader
 from services.ml_worker.settings import MlWorkerSettings
 from services.ml_worker.training.drawn import DRAWERS, outliers
 from shared.contracts import AbstainReason, ReviewReason
+from shared.fusion.logic import FusionPolicy, fuse
 from tests.support.images import encoded
 from tests.support.samples import SKIPPED
 

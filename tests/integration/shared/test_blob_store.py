@@ -82,6 +82,12 @@ def test_putting_again_replaces(store: BlobStore) -> None:
     assert store.get("t/a") == b"second"
 
 
+def test_many_are_put_at_once(store: BlobStore) -> None:
+    store.put_all({"a/1": b"one", "a/2": b"two", "b/1": b"three"})
+
+    assert [store.get(path) for path in ("a/1", "a/2", "b/1")] == [b"one", b"two", b"three"]
+
+
 def test_what_must_be_new_is_stored_once_and_stays(store: BlobStore) -> None:
     assert store.put_new("t/a", b"first")
     assert not store.put_new("t/a", b"second")

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import pytest
+import redis
 
-from shared.contracts import JobError, UnavailableReading, UnavailableReason
+from shared.contracts import Fallback, JobError, UnavailableReading, UnavailableReason
 from shared.job_state import JobState, StageState
 from shared.ledger import Released, Settled
 from shared.names import JobRef, Key, Priority, Stage
@@ -271,6 +272,65 @@ def test_completing_again_gives_the_first_result(jobs: Jobs) -> None:
     first = jobs.ledger.complete(claim, fused_result())
 
     assert jobs.ledger.complete(claim, fused_result(p_positive=0.1)) == first
+
+
+def test_a_job_with_one_reader_is_concluded_by_it(jobs: Jobs) -> None:
+    ref = jobs.create(gemini_skipped=SKIPPED)
+    result = fused_result(fallback=Fallback(reason=SKIPPED.reason, detail="none"))
+
+    assert jobs.ledger.conclude(jobs.claim(ref, Stage.ML), ml_reading(), result)
+
+    record = jobs.record(ref)
+    assert (record.state, record.ml, record.result) == (JobState.COMPLETED, ml_reading(), result)
+    assert stage_state(jobs, ref, Stage.FUSION) is StageState.DONE
+    assert record.ended_at == record.stages[Stage.FUSION].settled_at == record.stages[Stage.ML].settled_at
+    assert jobs.ledger.counters()["fallback:not_configured"] == 1
+
+
+def test_a_concluded_job_is_archived_by_the_reaper_at_once(jobs: Jobs) -> None:
+    ref = jobs.create(gemini_skipped=SKIPPED)
+    jobs.ledger.conclude(jobs.claim(ref, Stage.ML), ml_reading(), fused_result())
+
+    assert jobs.reap(ref) == [None]
+
+
+def test_concluding_again_gives_the_same_answer(jobs: Jobs) -> None:
+    claim = jobs.claim(jobs.create(gemini_skipped=SKIPPED), Stage.ML)
+
+    assert [jobs.ledger.conclude(claim, ml_reading(), fused_result()) for _ in range(2)] == [True, True]
+
+
+def test_a_job_that_was_called_off_is_not_concluded(jobs: Jobs) -> None:
+    claim = jobs.claim(jobs.create(gemini_skipped=SKIPPED), Stage.ML)
+    cancelled = jobs.ledger.cancel(claim.job.ref)
+
+    assert not jobs.ledger.conclude(claim, ml_reading(), fused_result())
+    assert jobs.record(claim.job.ref) == cancelled
+    assert jobs.ledger.counters()["late:ml"] == 1
+
+
+def test_a_job_whose_second_reading_is_out_cannot_be_concluded(jobs: Jobs) -> None:
+    claim = jobs.claim(jobs.create(), Stage.ML)
+    before = jobs.record(claim.job.ref)
+
+    with pytest.raises(redis.exceptions.ResponseError, match="not skipped"):
+        jobs.ledger.conclude(claim, ml_reading(), fused_result())
+
+    assert jobs.record(claim.job.ref) == before
+
+
+def test_many_finished_jobs_are_archived_in_one_round(jobs: Jobs) -> None:
+    refs = [jobs.ended(JobState.COMPLETED) for _ in range(3)]
+    for ref in refs:
+        jobs.long_ago(ref)
+
+    actions = jobs.ledger.reap(refs, empty=set(), deserted=set())
+    assert jobs.ledger.archived_all(dict.fromkeys(refs)) == set(refs)
+    assert jobs.ledger.archived_all(dict.fromkeys(refs)) == set()
+
+    assert [(action.ref, action.stage) for action in actions] == [(ref, None) for ref in refs]
+    assert [*jobs.ledger.read_many([*refs, new_ref()])] == refs
+    assert [jobs.due_at(ref) for ref in refs] == [None] * 3
 
 
 @pytest.mark.parametrize("stage", READERS)

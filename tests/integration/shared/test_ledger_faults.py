@@ -15,6 +15,7 @@ from tests.integration.conftest import MakeLedger
 from tests.support.jobs import Jobs
 from tests.support.samples import (
     PROBLEM,
+    SKIPPED,
     UNREADABLE,
     fused_result,
     ml_reading,
@@ -221,6 +222,23 @@ def test_a_repeated_creation_finds_its_job_on_a_full_server(valkey: Server, jobs
 @pytest.mark.parametrize("call", sorted(WRITES.keys() - {"create"}))
 def test_what_is_accepted_goes_on_though_memory_is_full(jobs: Jobs, full: Claim, call: str) -> None:
     WRITES[call](jobs.ledger, full)
+
+
+def test_a_job_with_one_reader_is_concluded_though_memory_is_full(valkey: Server, jobs: Jobs) -> None:
+    claim = jobs.claim(jobs.create(gemini_skipped=SKIPPED), Stage.ML)
+    with valkey.client() as client:
+        client.config_set("maxmemory", 1)
+
+    assert jobs.ledger.conclude(claim, ml_reading(), fused_result())
+
+
+def test_many_are_archived_by_a_server_that_was_started_again(valkey: Server, jobs: Jobs) -> None:
+    refs = [jobs.ended(JobState.COMPLETED) for _ in range(3)]
+    valkey.restart()
+
+    jobs.ledger.archived_all(dict.fromkeys(refs))
+
+    assert [jobs.due_at(ref) for ref in refs] == [None] * 3
 
 
 def test_a_job_on_a_full_server_ends_and_leaves_no_copy(jobs: Jobs, full: Claim) -> None:

@@ -38,6 +38,7 @@ from tests.support.samples import (
     UNREADABLE,
     fused_result,
     image_facts,
+    ml_reading,
     new_job,
     new_ref,
     new_token,
@@ -179,6 +180,12 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         reading = READINGS[claim.stage] if is_available else RATE_LIMITED
         self.call(lambda: self.jobs.ledger.settle(claim, reading))
+
+    @rule(claim=claims, percent=st.integers(0, 100))
+    def conclude(self, claim: Claim, percent: int) -> None:
+        if claim.stage is Stage.ML and claim.job.gemini == SKIPPED:
+            result = fused_result(p_positive=percent / 100)
+            self.call(lambda: self.jobs.ledger.conclude(claim, ml_reading(), result))
 
     @rule(claim=claims)
     def release(self, claim: Claim) -> None:

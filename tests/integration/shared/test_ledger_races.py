@@ -14,7 +14,7 @@ from shared.ledger import Claim, Limits, Settled
 from shared.ledger.admission import Verdict
 from shared.names import Stage
 from tests.support.jobs import EVERY_STAGE, READINGS, Jobs
-from tests.support.samples import fused_result, new_job, new_ref, new_token
+from tests.support.samples import SKIPPED, fused_result, ml_reading, new_job, new_ref, new_token
 
 T = TypeVar("T")
 
@@ -94,6 +94,23 @@ def test_of_many_results_exactly_one_is_stored(jobs: Jobs) -> None:
     finished = at_once([completing(number) for number in range(_THREADS)])
 
     assert all(answer == jobs.record(claim.job.ref) for answer in finished)
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_cancel_and_conclude_at_once_end_the_job_in_one_way(jobs: Jobs, attempt: int) -> None:
+    claim = jobs.claim(jobs.create(gemini_skipped=SKIPPED), Stage.ML)
+    ref = claim.job.ref
+
+    cancelled, is_concluded = at_once(
+        [
+            lambda: jobs.ledger.cancel(ref),
+            lambda: jobs.ledger.conclude(claim, ml_reading(), fused_result()),
+        ],
+    )
+
+    ended = jobs.record(ref)
+    assert cancelled == ended
+    assert is_concluded == (ended.state is JobState.COMPLETED)
 
 
 @pytest.mark.parametrize("attempt", range(5))

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from services.gateway.logic import etag, is_news
-from services.gateway.notices import Watch
+from services.gateway.notices import Notices, Watch
 from services.gateway.resources import open_resources
 from services.gateway.wait_slots import WaitSlots
 from services.gateway.waiting import look_again, preferred_wait_s
 from shared.errors import HouseFullError, LedgerUnavailableError, TooManyError
 from shared.job_state import TERMINAL, JobState
 from shared.job_view import view
+from shared.names import Key
+from tests.support.samples import new_ref
 from tests.unit.gateway.forms import run, settings
 from tests.unit.shared.test_job_view import QUEUED, ended
 
@@ -84,3 +86,15 @@ def test_a_ledger_that_is_away_is_waited_for_until_the_time_is_up(tmp_path: Path
         assert run(look_again(held, watch, QUEUED.ref, seen, now)) == seen
     finally:
         held.close()
+
+
+def test_who_waits_for_the_end_is_not_woken_by_what_comes_before() -> None:
+    async def woken_by(said: str) -> tuple[bool, bool]:
+        notices, ref = Notices(settings()), new_ref()
+        with notices.watch(ref) as every, notices.watch(ref, for_end=True) as end:
+            notices.note(Key.changes(ref), said)
+            return await every.woken(0), await end.woken(0)
+
+    assert run(woken_by("running")) == (True, False)
+    assert run(woken_by("completed")) == (True, True)
+    assert run(woken_by("erased")) == (True, True)

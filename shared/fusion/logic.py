@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from services.fusion.change import compare
 from shared.contracts import (
     Agreement,
     Fallback,
@@ -27,6 +26,7 @@ from shared.contracts import (
     UnavailableReason,
     Voice,
 )
+from shared.fusion.change import compare
 
 GeminiOutcome = GeminiReading | UnavailableReading | SkippedReading
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.fusion.change import compare
-from services.fusion.logic import FusionPolicy, fuse
 from shared.contracts import AbstainReason, Change, ChangeRefused, Direction, Label, ModelRef, Prior
+from shared.fusion.change import compare
+from shared.fusion.logic import FusionPolicy, fuse
 from tests.support.samples import SKIPPED, ml_reading
 
 NOW = ml_reading(p_positive=0.75, body_part=("BRAIN",))

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.fusion.logic import FusionPolicy, fuse
 from shared.contracts import (
     AbstainReason,
     Agreement,
@@ -19,6 +18,7 @@ from shared.contracts import (
     UnavailableReading,
     UnavailableReason,
 )
+from shared.fusion.logic import FusionPolicy, fuse
 from tests.support.samples import RATE_LIMITED, SKIPPED, gemini_reading, ml_reading
 
 WEIGHTED = FusionPolicy()
