@@ -4,12 +4,13 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-bench
 LOCKS := gateway ml_worker gemini_worker fusion embedded test
 FUZZ := tests/unit/gateway/test_fuzz.py tests/unit/shared/test_image_fuzz.py tests/integration/gateway/test_raw_http.py \
   tests/integration/gateway/test_openapi.py
 CODE := services shared embedded mediscan tests benchmarks
 
-.PHONY: help demo run check test fuzz chaos soak backlog e2e outage gemini-memory waiters lists train evaluate dead-letters lock clean
+.PHONY: help demo run check test fuzz chaos soak backlog e2e outage gemini-memory bench waiters lists train evaluate dead-letters lock clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 16
@@ -43,6 +44,9 @@ outage: $(VENV)/.test ## The pace of ML readings with Gemini down against Gemini
 gemini-memory: $(VENV)/.test ## Whether what a Gemini worker holds grows for ever (ARGS="--calls 20000 --unbound")
 	$(BIN)/python -m benchmarks.gemini_memory $(ARGS)
 
+bench: $(VENV)/.test $(PEERS)/.installed ## How fast, beside whom, and where the time goes: var/bench (ARGS="--short" for four minutes)
+	$(BIN)/python -m benchmarks.fastest $(ARGS)
+
 waiters: $(VENV)/.test ## What 1,000 waiting requests cost a gateway (ARGS="--kind stream")
 	$(BIN)/python -m benchmarks.waiters $(ARGS)
 
@@ -73,9 +77,11 @@ lock: ## Pin requirements/*.in to requirements/*.txt with hashes (needs uv)
 	cd requirements && for name in test $(filter-out test,$(LOCKS)); do \
 	  uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
 	    $$([ $$name = test ] || echo -c test.txt) $$name.in -o $$name.txt || exit 1; done
+	cd requirements && uv pip compile -q --generate-hashes --no-header --no-emit-index-url --python-version 3.11 \
+	  bench.in -o bench.txt
 
 clean: ## Remove the virtual environment and all local data
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "mediscan: $(PYTHON) is needed (Debian: python3.11 python3.11-venv), or say PYTHON=…" >&2; exit 1; }
@@ -91,3 +97,11 @@ $(VENV)/.test: requirements/test.txt | $(VENV)/bin/python
 	@echo "installing the locked dependencies with those of the tests (once, a few minutes)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes -r $<
 	@touch $@ $(VENV)/.embedded
+
+# What the peers of `make bench` need, apart from ours: two gigabytes. Without it the report says that they are missing.
+$(PEERS)/.installed: requirements/bench.txt
+	@$(PYTHON) -m venv $(PEERS)
+	@echo "installing the locked dependencies of the peers (once, some minutes)"
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --no-input --no-deps --require-hashes -r $< \
+	  || echo "mediscan: the peers could not be installed: the report says so" >&2
+	@touch $@
