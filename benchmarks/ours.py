@@ -50,6 +50,7 @@ class MediScan(Subject):
             "PORT": str(self.port),
             "LOG_FORMAT": "json",
             "GEMINI_ENABLED": "false",
+            "ML_CONCURRENCY": "2",  # as the peers: a process a core
             "MAX_LIVE_JOBS": "1000000",
             "MAX_LIVE_JOBS_PER_TENANT_SHARE": "1",
         }

@@ -1,7 +1,7 @@
 """The ML task: claim -> fetch -> read -> keep the preview -> settle.
 
 Where the other reading is settled already, fusion is told. Where none was ever asked for, there is nothing to join:
-the result is decided here, and stored in the same step (docs/decisions/0005-one-reader-needs-no-join.md).
+the result is decided here, and stored in the same step (docs/decisions/0007-one-reader-needs-no-join.md).
 """
 
 from typing import Any
