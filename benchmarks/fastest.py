@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -91,6 +92,7 @@ def main() -> int:
     parser.add_argument("--peers", nargs="*", help="names of those that run; all unless given")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whatever runs is ended on the way out
     size = TINY if chosen.tiny else SHORT if chosen.short else FULL
     peers = [peer for peer in PEERS if chosen.peers is None or peer.__name__ in chosen.peers]
     report = run(size, peers, set(chosen.only), _say)

@@ -11,6 +11,8 @@ from benchmarks.http_client import Answer, Connection, now_ms
 from benchmarks.subject import Subject
 
 CONNECTIONS = 16
+#: A system that has not answered everything by then is reported as one that does not (TimeoutError).
+_PATIENCE_S = 120.0
 #: First pause between two inquiries where a system cannot be waited on; doubles up to the longest, as a client's would.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.004, 0.128
 
@@ -48,8 +50,11 @@ class Idle:
 
 
 def saturate(subject: Subject, images: Sequence[bytes], jobs: int) -> Saturated:
-    """Sixteen connections submit `jobs` between them, then each fetches the results of its own."""
-    return asyncio.run(_saturate(subject, images, jobs))
+    """Sixteen connections submit `jobs` between them, then each fetches the results of its own.
+
+    TimeoutError where that takes too long.
+    """
+    return asyncio.run(asyncio.wait_for(_saturate(subject, images, jobs), _PATIENCE_S))
 
 
 def idle(subject: Subject, images: Sequence[bytes], jobs: int) -> Idle:
@@ -65,7 +70,7 @@ def idle(subject: Subject, images: Sequence[bytes], jobs: int) -> Idle:
         connection.close()
 
     meter = Meter(subject)
-    asyncio.run(ask())
+    asyncio.run(asyncio.wait_for(ask(), _PATIENCE_S))
     return Idle(latencies, meter.per_job_us(jobs), processes.load_average())
 
 

@@ -82,7 +82,7 @@ def race(
             continue
         try:
             _turn(kind, entrant, images, plan)
-        except (CannotStartError, RuntimeError, OSError, EOFError, TimeoutError) as error:
+        except (CannotStartError, RuntimeError, OSError, EOFError) as error:
             entrant.absent = f"{type(error).__name__}: {error}"[:400]
             say(f"round {number}: {entrant.name}: {entrant.absent}")
         else:

@@ -1,1 +1,1 @@
-"""How readings become one result: pure, and run by whoever settles the last of them (docs/decisions/0005)."""
+"""How readings become one result: pure, and run by whoever settles the last of them (decision 7)."""
