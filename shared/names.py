@@ -268,7 +268,7 @@ class Key:
 
     @staticmethod
     def changes(ref: JobRef | BatchRef) -> str:
-        """Channel of one job: its state (or `erased`), after each change. Of a batch: a word, when one of its jobs did."""
+        """Channel of one job: its state (or `erased`), after each change. Of a batch: when one of its jobs changed."""
         return f"{Key.CHANGES}{ref}"
 
     @staticmethod

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, cast
@@ -615,15 +616,17 @@ class Ledger:
     def _run_each(self, script: str, calls: Sequence[_Call]) -> list[Any]:
         """A script once for each job, each time whole or not at all, all in one round trip."""
         digest = self._scripts[script].sha
-        try:
-            with converted(), self._redis.pipeline(transaction=False) as pipe:
-                for ref, args, more_keys in calls:
-                    keys = [*_keys(ref), *more_keys]
-                    pipe.evalsha(digest, len(keys), *keys, str(ref), *args)
-                return pipe.execute()
-        except redis.exceptions.NoScriptError:
-            # A server that was started again knows none; the plain call teaches it.
-            return [self._run(script, ref, *args, more_keys=more) for ref, args, more in calls]
+        # A server that was started again knows no script; the plain call teaches it.
+        with (
+            converted(),
+            suppress(redis.exceptions.NoScriptError),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for ref, args, more_keys in calls:
+                keys = [*_keys(ref), *more_keys]
+                pipe.evalsha(digest, len(keys), *keys, str(ref), *args)
+            return pipe.execute()
+        return [self._run(script, ref, *args, more_keys=more) for ref, args, more in calls]
 
 
 def _why_alone(result: FusedResult) -> str:
