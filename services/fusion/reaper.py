@@ -33,7 +33,7 @@ from shared.worker import wait_for
 
 log = logging.getLogger(__name__)
 
-#: Finished jobs written down together: what a failure makes wait for the next round.
+#: Finished jobs written down together; one by one where that fails.
 _AT_ONCE = 64
 
 
@@ -113,11 +113,19 @@ class Reaper:
             log.warning("reaper: %s", error.detail, extra={"job": ref, "code": error.code})
 
     def _archive(self, refs: Sequence[JobRef]) -> None:
-        for some in (refs[start : start + _AT_ONCE] for start in range(0, len(refs), _AT_ONCE)):
-            try:
-                archive_all([*self._ledger.read_many(some).values()], self._ledger, self._blobs)
-            except MediScanError as error:
-                log.warning("reaper: %s", error.detail, extra={"code": error.code, "count": len(some)})
+        for start in range(0, len(refs), _AT_ONCE):
+            some = refs[start : start + _AT_ONCE]
+            if not self._archived(some) and len(some) > 1:
+                for ref in some:
+                    self._archived([ref])
+
+    def _archived(self, refs: Sequence[JobRef]) -> bool:
+        try:
+            archive_all([*self._ledger.read_many(refs).values()], self._ledger, self._blobs)
+        except MediScanError as error:
+            log.warning("reaper: %s", error.detail, extra={"code": error.code, "count": len(refs)})
+            return False
+        return True
 
     def _erase_again(self) -> None:
         # Whoever held the job when it was erased may have written something since; and the gateway may have died.
