@@ -50,7 +50,7 @@ class Size:
 
 #: About a quarter of an hour on two quiet cores.
 FULL = Size(
-    race=Plan(rounds=3, jobs=480, slow_jobs=64, idle_jobs=60),
+    race=Plan(rounds=3, jobs=400, slow_jobs=48, idle_jobs=40),
     step_runs=60,
     floor_s=8,
     sides=(224, 512, 1024, 2048, 4096),
@@ -61,7 +61,7 @@ FULL = Size(
 )
 #: Under four minutes.
 SHORT = Size(
-    race=Plan(rounds=1, jobs=160, slow_jobs=32, idle_jobs=20),
+    race=Plan(rounds=1, jobs=160, slow_jobs=24, idle_jobs=16),
     step_runs=15,
     floor_s=3,
     sides=(224, 1024, 4096),
