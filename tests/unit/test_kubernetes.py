@@ -139,10 +139,13 @@ def test_nobody_reaches_anybody_but_for_what_is_named() -> None:
     assert policies["nobody"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     [outside] = policies["outside"]["podSelector"]["matchExpressions"]
     assert outside["values"] == ["gemini-worker", "reaper"]
-    ingress = [
-        spec for name, spec in policies.items() if "Ingress" in spec["policyTypes"] and name != "nobody"
-    ]
-    assert [spec["podSelector"]["matchLabels"] for spec in ingress] == [{"app.kubernetes.io/name": "gateway"}]
+    ingress = {name: spec for name, spec in policies.items() if "Ingress" in spec["policyTypes"]}
+    assert ingress.keys() == {"nobody", "callers", "scrapers"}
+    assert ingress["callers"]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "gateway"}
+    # Every pod, at the one port where it serves its metrics.
+    [scrapers] = ingress["scrapers"]["ingress"]
+    served = of_kind("ConfigMap")["mediscan-settings"]["data"]["MEDISCAN_METRICS_PORT"]
+    assert [str(port["port"]) for port in scrapers["ports"]] == [served]
 
 
 def test_workers_grow_with_the_work_that_waits_and_is_held() -> None:
