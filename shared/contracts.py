@@ -782,16 +782,17 @@ class DriftLevel(StrEnum):
 
 
 class DriftMeasure(Message):
-    """One share of the last readings against the card's."""
+    """The last readings against the card in one respect."""
 
-    name: Literal["positive_rate", "ood_rate", "abstention_rate"]
-    #: None without a reading.
-    observed: Probability | None
+    #: The last two only where the card holds the distribution.
+    name: Literal["positive_rate", "ood_rate", "abstention_rate", "p_positive", "ood_score"]
+    #: A share, or the middle of a distribution; None without a reading.
+    observed: Annotated[float, Field(ge=0)] | None
     #: None where the card does not say.
-    expected: Probability | None
-    #: Population stability index of the two shares; None where either is.
+    expected: Annotated[float, Field(ge=0)] | None
+    #: Population stability index, over two bins of a share or ten of a distribution; None where either is unknown.
     psi: Annotated[float, Field(ge=0)] | None
-    #: Difference in standard errors.
+    #: Difference of two shares in standard errors; None for a distribution.
     z: float | None
     level: DriftLevel
 

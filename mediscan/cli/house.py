@@ -130,7 +130,7 @@ def _given_up(view: contracts.ClusterView) -> Text:
 
 def _drift(view: contracts.ClusterView) -> Text:
     apart = [
-        f"{words.clean(one.model)}: {words.plain(measure.name)} {measure.observed:.0%}, card {measure.expected:.0%}"
+        f"{words.clean(one.model)}: {words.plain(measure.name)} {measure.observed:.2f}, card {measure.expected:.2f}"
         for one in view.drift
         for measure in one.measures
         if measure.level in _APART and measure.observed is not None and measure.expected is not None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from services.ml_worker import peak
-from services.ml_worker.model import Card, RawOutputs
+from services.ml_worker.model import Card, OodGate, RawOutputs
 from shared.contracts import AbstainReason, FrameReading, Label, MlReading, ModelRef
 
 _CAM_DECIMALS = 4
@@ -30,7 +30,7 @@ def reading(
     negative, positive = (float(logit) for logit in raw.logits)
     p_positive = probability(negative, positive, card.temperature, card.bias)
     label = Label.POSITIVE if p_positive >= card.threshold else Label.NEGATIVE
-    labels, score = conformal_set(p_positive, card), ood_score(raw, card)
+    labels, score = conformal_set(p_positive, card), ood_score(raw, card.ood)
     return MlReading(
         label=label,
         p_positive=p_positive,
@@ -98,10 +98,10 @@ def energy(logits: tuple[float, float]) -> float:
     return -float(np.logaddexp(*logits))
 
 
-def ood_score(raw: RawOutputs, card: Card) -> float:
-    """The larger of distance and energy, each so that 1 is the card's limit for it."""
-    over = energy((float(raw.logits[0]), float(raw.logits[1]))) - card.ood.energy_limit
-    return max(raw.distance / card.ood.distance_limit, float(np.exp(min(over, _MOST_OVER))))
+def ood_score(raw: RawOutputs, gate: OodGate) -> float:
+    """The larger of distance and energy, each so that 1 is the gate's limit for it."""
+    over = energy((float(raw.logits[0]), float(raw.logits[1]))) - gate.energy_limit
+    return max(raw.distance / gate.distance_limit, float(np.exp(min(over, _MOST_OVER))))
 
 
 def abstain_reason(label: Label, labels: tuple[Label, ...], score: float) -> AbstainReason | None:

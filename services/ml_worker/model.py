@@ -183,6 +183,17 @@ class OodGate(_Strict):
     auroc: dict[str, Probability]
 
 
+class Reference(_Strict):
+    """How held-out images were read: what the readings in service are compared with (`shared/observe/drift.py`)."""
+
+    fitted_on: str
+    #: Images, each counted once.
+    n: Annotated[int, Field(gt=0)]
+    #: The nine values between ten parts of equal size.
+    p_positive: Annotated[tuple[Probability, ...], Field(min_length=9, max_length=9)]
+    ood_score: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=9, max_length=9)]
+
+
 class Card(_Strict):
     """`card.json`: what a bundle is, how it was made, and how well it does."""
 
@@ -207,6 +218,8 @@ class Card(_Strict):
     calibration: Calibration
     conformal: Conformal
     ood: OodGate
+    #: None on a card from before drift was looked for.
+    reference: Reference | None = None
     metrics: dict[str, SetMetrics]
     parity: dict[str, Parity]
     #: By the names of `metrics`: the cross-validated sets.

@@ -29,6 +29,7 @@ class LastReading:
     #: `name/version`
     model: str
     is_positive: bool
+    p_positive: float
     ood_score: float
     abstained: AbstainReason | None
 
@@ -37,18 +38,19 @@ class LastReading:
         """What is remembered of it."""
         model = f"{reading.model.name}/{reading.model.version}"
         is_positive = reading.label is Label.POSITIVE
-        return cls(model, is_positive, reading.ood_score, reading.abstain_reason)
+        return cls(model, is_positive, reading.p_positive, reading.ood_score, reading.abstain_reason)
 
     @classmethod
     def parse(cls, model: str, text: str) -> Self:
         """As `as_args` wrote it."""
-        label, abstained, score = text.split(" ")
-        return cls(model, label == "P", float(score), _REASON[abstained])
+        label, abstained, p_positive, score = text.split(" ")
+        return cls(model, label == "P", float(p_positive), float(score), _REASON[abstained])
 
     def as_args(self) -> list[str]:
         """As `archived.lua` takes it."""
         label = "P" if self.is_positive else "N"
-        return [f"{label} {_LETTER[self.abstained]} {self.ood_score:.4f}", str(KEPT), str(_KEPT_MS)]
+        text = f"{label} {_LETTER[self.abstained]} {self.p_positive:.4f} {self.ood_score:.4f}"
+        return [text, str(KEPT), str(_KEPT_MS)]
 
 
 class LastReadings:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.ml_worker import logic
-from services.ml_worker.model import Calibration, Conformal, OodGate, OperatingPoint
+from services.ml_worker.model import Calibration, Conformal, OodGate, OperatingPoint, Reference
 from services.ml_worker.training import calibration, conformal, metrics
 from services.ml_worker.training.metrics import Floats
 from services.ml_worker.training.scored import Scored
@@ -32,6 +32,7 @@ class Doubt:
     calibration: Calibration
     conformal: Conformal
     ood: OodGate
+    reference: Reference | None = None
 
 
 def fit(held_out: Scored, what: str) -> Doubt:
@@ -39,6 +40,7 @@ def fit(held_out: Scored, what: str) -> Doubt:
     truth = held_out.truth
     scale = calibration.Scale(*(round(part, _DECIMALS) for part in calibration.fit(held_out.logits, truth)))
     p = held_out.p_positive(scale)
+    gate = _gate(held_out, what)
     threshold = _down(calibration.threshold_for(truth, p, TARGET_SENSITIVITY))
     return Doubt(
         threshold=threshold,
@@ -47,7 +49,8 @@ def fit(held_out: Scored, what: str) -> Doubt:
         operating_point=OperatingPoint(chosen_on=what, target_sensitivity=TARGET_SENSITIVITY),
         calibration=_calibration(held_out, p, what),
         conformal=_conformal(held_out, p, what),
-        ood=_gate(held_out, what),
+        ood=gate,
+        reference=_reference(held_out, p, gate, what),
     )
 
 
@@ -81,6 +84,18 @@ def _gate(held_out: Scored, what: str) -> OodGate:
         energy_limit=round(float(energy_limit), _DECIMALS),
         pass_rate=round(float(passed.mean()), _DECIMALS),
         auroc={},
+    )
+
+
+def _reference(held_out: Scored, p: Floats, gate: OodGate, what: str) -> Reference:
+    def deciles(found: Floats) -> tuple[float, ...]:
+        return tuple(round(float(value), _DECIMALS) for value in np.quantile(found, np.arange(1, 10) / 10))
+
+    return Reference(
+        fitted_on=what,
+        n=len(p) // held_out.readings,
+        p_positive=deciles(p),
+        ood_score=deciles(held_out.ood_scores(gate)),
     )
 
 

@@ -152,11 +152,11 @@ def _outliers(
     bundle: Bundle, model: Model, inside: Scored, paths: Sequence[Path]
 ) -> dict[str, dict[str, float]]:
     sets = {"drawn": figures.drawn_pixels(), **{path.stem: figures.outlier_pixels(path) for path in paths}}
-    right_kind = inside.ood_scores(bundle.card)
+    right_kind = inside.ood_scores(bundle.card.ood)
     found = {}
     for name, pixels in sets.items():
         nobody = np.zeros(len(pixels), dtype=np.int64)
-        outside = score(model, pixels, nobody, nobody).ood_scores(bundle.card)
+        outside = score(model, pixels, nobody, nobody).ood_scores(bundle.card.ood)
         truth = np.repeat([0, 1], [len(right_kind), len(outside)])
         auroc = metrics.auc(truth, np.concatenate([right_kind, outside]))
         caught, passed = float((outside > 1).mean()), float((right_kind <= 1).mean())

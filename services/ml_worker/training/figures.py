@@ -158,7 +158,7 @@ def _score(model: Model, images: Images) -> Scored:
 
 def _auroc(model: Model, card: Card, judged: Scored, outliers: Sequence[Path]) -> dict[str, float]:
     """How well the OOD score tells each set of outliers from the held-out images of the right kind."""
-    inside = judged.ood_scores(card)
+    inside = judged.ood_scores(card.ood)
     sets = {"drawn": drawn_pixels(), **{path.stem: outlier_pixels(path) for path in outliers}}
     return {name: round(_separation(inside, _ood(model, card, images)), 4) for name, images in sets.items()}
 
@@ -171,7 +171,7 @@ def _separation(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> fl
 
 def _ood(model: Model, card: Card, images: Grey) -> NDArray[np.float64]:
     nobody = np.zeros(len(images), dtype=np.int64)
-    return score(model, images, nobody, nobody).ood_scores(card)
+    return score(model, images, nobody, nobody).ood_scores(card.ood)
 
 
 def drawn_pixels(each: int = _DRAWN_EACH) -> Grey:

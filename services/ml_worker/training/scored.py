@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.ml_worker import logic
-from services.ml_worker.model import Card, Interval, Model, RawOutputs, SetMetrics
+from services.ml_worker.model import Card, Interval, Model, OodGate, RawOutputs, SetMetrics
 from services.ml_worker.training import bootstrap, metrics
 from services.ml_worker.training.calibration import Scale
 from services.ml_worker.training.metrics import Floats, Labels
@@ -57,16 +57,16 @@ class Scored:
     def _abstains(self, at: int, card: Card) -> object:
         p = logic.probability(float(self.logits[at, 0]), float(self.logits[at, 1]), *scale_of(card))
         label = Label.POSITIVE if p >= card.threshold else Label.NEGATIVE
-        return logic.abstain_reason(label, logic.conformal_set(p, card), self.ood_score(at, card))
+        return logic.abstain_reason(label, logic.conformal_set(p, card), self.ood_score(at, card.ood))
 
-    def ood_score(self, at: int, card: Card) -> float:
+    def ood_score(self, at: int, gate: OodGate) -> float:
         """Of one image."""
         nothing = np.zeros((0, 0), np.float32)
-        return logic.ood_score(RawOutputs(self.logits[at], nothing, nothing, float(self.distance[at])), card)
+        return logic.ood_score(RawOutputs(self.logits[at], nothing, nothing, float(self.distance[at])), gate)
 
-    def ood_scores(self, card: Card) -> Floats:
+    def ood_scores(self, gate: OodGate) -> Floats:
         """[n]"""
-        return np.array([self.ood_score(at, card) for at in range(len(self.truth))])
+        return np.array([self.ood_score(at, gate) for at in range(len(self.truth))])
 
 
 def scale_of(card: Card) -> Scale:

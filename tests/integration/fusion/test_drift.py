@@ -42,7 +42,7 @@ def test_each_reading_is_kept_once(jobs: Jobs, blobs: BlobStore) -> None:
 
 
 def test_no_more_are_kept_than_a_bound(jobs: Jobs, blobs: BlobStore) -> None:
-    jobs.redis.rpush(Key.readings(MODEL), *["N - 0.5000"] * (KEPT + KEPT // 10))
+    jobs.redis.rpush(Key.readings(MODEL), *["N - 0.5000 0.5000"] * (KEPT + KEPT // 10))
     archived(jobs, blobs)
     assert jobs.redis.llen(Key.readings(MODEL)) == KEPT
     assert jobs.ledger.last_readings.of(MODEL)[0].is_positive
@@ -53,12 +53,12 @@ def test_the_reaper_compares_and_says_what_changed(jobs: Jobs, caplog: pytest.Lo
     jobs.ledger.offer_models({MODEL: json.dumps(CARD)}, default=MODEL)
     jobs.redis.rpush(
         Key.readings(MODEL),
-        *[*["P o 1.5000"] * 5, *["N i 0.5000"] * 15, *["P - 0.5000"] * 45, *["N - 0.5000"] * 35] * 5,
+        *[*["P o 0.9 1.5"] * 5, *["N i 0.4 0.5"] * 15, *["P - 0.9 0.5"] * 45, *["N - 0.1 0.5"] * 35] * 5,
     )
     with caplog.at_level(logging.INFO):
         watch.look()
         quiet = len(caplog.records)
-        jobs.redis.lpush(Key.readings(MODEL), *["P o 3.0000"] * KEPT)
+        jobs.redis.lpush(Key.readings(MODEL), *["P o 0.9 3.0"] * KEPT)
         watch.look()
         watch.look()
     assert quiet == 0, caplog.text

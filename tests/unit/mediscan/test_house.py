@@ -47,7 +47,7 @@ def test_queues_workers_and_pace_are_there() -> None:
         ({"rescued": {"ml": 2}}, "rescued ml 2"),
         (
             {"drift": (model_drift(measures=[drift_measure(observed=0.95, level="strong")]),)},
-            "positive rate 95%, card 59%",
+            "positive rate 0.95, card 0.59",
         ),
     ],
 )

@@ -123,3 +123,17 @@ def test_figures_of_several_readings_count_images_and_resample_groups() -> None:
     assert (thrice.n, thrice.n_positive, thrice.groups) == (40, 20, 40)
     assert thrice.auc == once.auc
     assert thrice.auc_interval == once.auc_interval
+
+
+def test_the_reference_is_how_the_held_out_images_are_read() -> None:
+    logits, truth = overconfident(2_000, 1.0)
+    scored = Scored(truth, np.arange(2_000), logits, np.linspace(0.5, 1.5, 2_000))
+    fitted = doubt.fit(scored, "held out")
+    assert fitted.reference is not None
+    assert (fitted.reference.n, fitted.reference.fitted_on) == (2_000, "held out")
+    for deciles in (fitted.reference.p_positive, fitted.reference.ood_score):
+        assert list(deciles) == sorted(deciles)
+    p = scored.p_positive(calibration.Scale(fitted.temperature, fitted.bias))
+    assert np.mean(p < fitted.reference.p_positive[4]) == pytest.approx(0.5, abs=0.01)
+    # The gate passes nearly all of them.
+    assert fitted.reference.ood_score[8] < 1

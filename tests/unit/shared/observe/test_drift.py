@@ -2,13 +2,14 @@
 
 import json
 import math
+import random
 from typing import Any
 
 import pytest
 
 from shared.contracts import AbstainReason, DriftLevel, DriftMeasure
 from shared.ledger import LastReading
-from shared.observe.drift import compare, errors_apart, psi, reference
+from shared.observe.drift import compare, errors_apart, psi, psi_over_bins, reference
 from tests.unit.ml_worker.shipped import shipped_bundle
 
 CARD: dict[str, Any] = {
@@ -37,7 +38,10 @@ def readings(
             return AbstainReason.OUT_OF_DISTRIBUTION
         return AbstainReason.INCONCLUSIVE if at < (ood + inconclusive) * n else None
 
-    return [LastReading("m/1", at < positive * n, 0.5 if at % 2 else 1.5, reason(at)) for at in range(n)]
+    return [
+        LastReading("m/1", at < positive * n, round((at + 0.5) / n, 4), 0.5 if at % 2 else 1.5, reason(at))
+        for at in range(n)
+    ]
 
 
 def measures(found: list[LastReading]) -> dict[str, DriftMeasure]:
@@ -92,9 +96,40 @@ def test_few_readings_tell_nothing() -> None:
     assert {measure.observed for measure in compare("m/1", [], reference(CARD)).measures} == {None}
 
 
+WITH_DECILES = CARD | {
+    "reference": {
+        "n": 200,
+        "p_positive": [at / 10 for at in range(1, 10)],
+        "ood_score": [at / 10 for at in range(1, 10)],
+    }
+}
+
+
+def test_a_card_with_deciles_is_compared_over_ten_bins() -> None:
+    found = {one.name: one for one in compare("m/1", readings(1000), reference(WITH_DECILES)).measures}
+    assert found["p_positive"].level is DriftLevel.NONE
+    assert found["p_positive"].psi == pytest.approx(0, abs=1e-4)
+    assert (found["p_positive"].observed, found["p_positive"].expected) == (0.5, 0.5)
+    # Half of them at 0.5 and half at 1.5, where the card has them between 0 and 1.
+    assert found["ood_score"].level is DriftLevel.STRONG
+    assert found["ood_score"].z is None
+    few = {one.name: one for one in compare("m/1", readings(99), reference(WITH_DECILES)).measures}
+    assert few["ood_score"].level is DriftLevel.UNKNOWN
+
+
+def test_ten_bins_tell_no_drift_by_chance() -> None:
+    chance = random.Random(1)
+    for _ in range(50):
+        drawn = [LastReading("m/1", at % 2 == 0, chance.random(), chance.random(), None) for at in range(150)]
+        found = {one.name: one for one in compare("m/1", drawn, reference(WITH_DECILES)).measures}
+        assert found["p_positive"].level is DriftLevel.NONE
+        assert found["ood_score"].level is DriftLevel.NONE
+
+
 def test_the_formulas() -> None:
     assert psi(0.7, 0.5) == pytest.approx(0.2 * math.log(1.4) - 0.2 * math.log(0.6))
     assert psi(0.3, 0.3) == 0
+    assert psi_over_bins([0.1] * 3 + [0.9], [0.5]) == pytest.approx(psi(0.75, 0.5))
     # A textbook's: 60 of 100 against 45 of 90.
     assert errors_apart(0.6, 100, 0.5, 90) == pytest.approx(1.385, abs=0.001)
 
