@@ -66,8 +66,9 @@ def _listen(settings: Settings, served: "CollectorRegistry", start: Callable[...
 
 
 def _folder() -> str:
-    """Where children leave what they counted, for as long as this process lives."""
-    folder, owner = tempfile.mkdtemp(prefix="mediscan-metrics-"), os.getpid()
+    """Where children leave what they counted, for as long as this process lives; one that is killed leaves it."""
+    owner = os.getpid()
+    folder = tempfile.mkdtemp(prefix=f"mediscan-metrics-{owner}-")
 
     def remove() -> None:
         if os.getpid() == owner:

@@ -104,6 +104,8 @@ class Cluster:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
+        for left in Path(tempfile.gettempdir()).glob(f"mediscan-metrics-{process.pid}-*"):
+            shutil.rmtree(left)
 
     def pid(self, name: str) -> int:
         """Of the service's main process, which leads a process group of its own."""
