@@ -260,4 +260,6 @@ PARAMETERS: Mapping[str, Any] = {
     "last-event-id": "015",
     "idempotency-key": "ct-3-2026-01-31-0017",
     "limit": 20,
+    "result": "sr",
+    "study": "1.2.826.0.1.3680043.8.498.17",
 }

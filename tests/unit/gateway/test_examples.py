@@ -53,6 +53,8 @@ def test_every_answer_in_json_has_examples_that_fit(document: dict[str, Any]) ->
 def test_every_request_with_a_body_has_examples_that_fit(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
         for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+            if "properties" not in content["schema"]:
+                continue  # a file and nothing else
             where = f"{method} {path} {kind}"
             assert content.get("examples"), f"{where} has no example"
             for name, example in content["examples"].items():
