@@ -135,7 +135,7 @@ class Reaper:
 
     def _empty_queues(self) -> set[Stage]:
         try:
-            return {stage for stage in Stage if queue.depth(self._app, stage) == 0}
+            return {stage for stage, waiting in queue.depths(self._app).items() if not waiting}
         except BrokerUnavailableError:
             return set()  # unknown is not empty: publishing now would fail anyway
 

@@ -18,7 +18,7 @@ _SERVICE = "mediscan"
 _SENTINELS = 3
 _REPLICAS = 2
 #: So long may a server be silent before a sentinel takes it for dead; a busy machine must not look like that.
-_DOWN_AFTER_MS = 3000
+DOWN_AFTER_MS = 3000
 
 
 def free_port() -> int:
@@ -69,6 +69,10 @@ class SentinelLedger(Server):
         """Start all; returns once the replicas follow and the sentinels know each other and the replicas."""
         for one in (*self.servers.values(), *self.sentinels.values()):
             one.start(*options)
+        self.wait_whole()
+
+    def wait_whole(self) -> None:
+        """Return once all replicas follow, and all sentinels know all."""
         wait_until(self._is_whole, timeout_s=60, what="sentinels and replicas know each other")
 
     def stop(self, *, kill: bool = False) -> None:
@@ -139,7 +143,7 @@ def _sentinel_command(port: int, primary: int) -> Callable[..., list[str]]:
         file = folder / "sentinel.conf"
         file.write_text(
             f"sentinel monitor {_SERVICE} 127.0.0.1 {primary} 2\n"
-            f"sentinel down-after-milliseconds {_SERVICE} {_DOWN_AFTER_MS}\n"
+            f"sentinel down-after-milliseconds {_SERVICE} {DOWN_AFTER_MS}\n"
             f"sentinel failover-timeout {_SERVICE} 10000\n"
             f"dir {folder}\nbind 127.0.0.1\n"
         )

@@ -13,6 +13,7 @@ from embedded.layout import SERVICES
 from services.fusion.settings import FusionSettings
 from services.gemini_worker.settings import GeminiWorkerSettings
 from services.ml_worker.settings import MlWorkerSettings
+from shared.contracts import QueueView
 from shared.healthcheck import REAPER
 from shared.names import Priority, Stage
 from shared.settings import Settings
@@ -153,6 +154,7 @@ def test_workers_grow_with_the_work_that_waits_and_is_held() -> None:
     assert scaled.keys() == {"ml-worker", "gemini-worker", "fusion"}
     for name, item in scaled.items():
         spec = item["spec"]
+        assert {"stage", "waiting", "claimed"} <= QueueView.model_fields.keys()
         stage = name.removesuffix("-worker")
         assert spec["scaleTargetRef"]["name"] == name
         terms = {trigger["name"]: trigger["metadata"]["valueLocation"] for trigger in spec["triggers"]}
