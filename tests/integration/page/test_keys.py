@@ -51,6 +51,17 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_forgotten(visit: Visit, house: H
     assert page.evaluate("sessionStorage.length") == 0
 
 
+def test_a_job_that_waits_tells_its_place_in_line(visit: Visit, house: House) -> None:
+    guarded = Guarded(house)
+    key = guarded.key()
+    first, second = guarded.submit(key), guarded.submit(key)
+    page = visit.open(f"/jobs/{second.job_id}")
+    log_in(page, key.text)
+    expect(page.get_by_role("region", name="Answer")).to_contain_text("Place 2 in line")
+    house.ledger.cancel(first)
+    expect(page.get_by_role("region", name="Answer")).to_contain_text("Place 1 in line")
+
+
 def test_an_operator_sees_the_house_and_replays_a_dead_letter(visit: Visit, house: House) -> None:
     guarded = Guarded(house)
     key = guarded.key("ward-7")
