@@ -18,6 +18,7 @@ from services.fusion.rounds import Rounds
 from services.fusion.settings import FusionSettings
 from services.fusion.webhooks.ladder import after
 from services.fusion.webhooks.sender import Answer
+from shared.audit.event import AuditAction, event
 from shared.blob_store import BlobStore
 from shared.contracts import DeliveryAttempt, DeliveryOutcome, DeliveryState, JobView
 from shared.dicom_results import KINDS, DicomResult
@@ -73,7 +74,7 @@ class Exporter:
     def _attempt(self, ref: JobRef, job: JobView, token: str, tries: int) -> bool:
         """False where nothing is left to do: the objects are kept, and there is no PACS to send them to."""
         at, began = datetime.now(UTC), time.monotonic()
-        answer = self._export(ref, job)
+        answer = self._export(ref, job, is_first=tries == 1)
         if answer is None:
             return False
         duration_ms = round((time.monotonic() - began) * 1000, 3)
@@ -86,7 +87,7 @@ class Exporter:
         log.info("export: %s, now %s", answer.outcome, state, extra=said)
         return True
 
-    def _export(self, ref: JobRef, job: JobView) -> Answer | None:
+    def _export(self, ref: JobRef, job: JobView, *, is_first: bool) -> Answer | None:
         try:
             made = self._kept(ref) or self._make(ref, job)
         except UnavailableError:
@@ -98,7 +99,13 @@ class Exporter:
         if self._pacs is None:
             return None
         chosen = [made[result] for result in self._settings.pacs_results if result in made]
-        return self._pacs.store(chosen, f"mediscan-{ref.job_id}") if chosen else None
+        if not chosen:
+            return None
+        if is_first:
+            # Nothing is told before it is recorded.
+            exported = event(AuditAction.EXPORTED, "house", tenant=ref.tenant, job=ref.job_id)
+            self._ledger.audit.append(exported.text())
+        return self._pacs.store(chosen, f"mediscan-{ref.job_id}")
 
     def _kept(self, ref: JobRef) -> Mapping[DicomResult, bytes] | None:
         """What an earlier attempt made; None where it did not come so far."""
@@ -116,14 +123,19 @@ class Exporter:
         from services.fusion.dicom.objects import objects  # noqa: PLC0415
 
         header = self._blobs.get(blob_path(ref, Blob.DICOM_HEADER))
-        preview = self._blobs.get(blob_path(ref, Blob.PREVIEW))
         with _MAKING:
-            made = objects(job, header, preview)
+            made = objects(job, header, self._preview(ref))
         if DicomResult.SR not in made:
             raise ImageError("There is no report.")
         for result in sorted(made, key=lambda one: one is DicomResult.SR):
             self._blobs.put(blob_path(ref, KINDS[result].blob), made[result])
         return made
+
+    def _preview(self, ref: JobRef) -> bytes | None:
+        try:
+            return self._blobs.get(blob_path(ref, Blob.PREVIEW))
+        except BlobMissingError:
+            return None  # the one object of a job that a power cut may take: no overlay then
 
     def _archive(self, ref: JobRef) -> None:
         """Once it has ended, the log goes to the blob store and out of the ledger. Safe to repeat."""

@@ -23,10 +23,11 @@ config.settings.writing_validation_mode = config.IGNORE
 config.settings.reading_validation_mode = config.IGNORE
 
 
-def objects(job: JobView, header: bytes, preview: bytes) -> Mapping[DicomResult, bytes]:
+def objects(job: JobView, header: bytes, preview: bytes | None) -> Mapping[DicomResult, bytes]:
     """What a finished job adds to the study of its image; ImageError where there is nothing to make it from.
 
-    header: in the DICOM JSON model. preview: JPEG. The map is left out where the image has no place in space.
+    header: in the DICOM JSON model. preview: JPEG, or None where it is lost: then there is no overlay. The map is left
+    out where the image has no place in space.
     """
     ml, result = job.readings.ml, job.result
     if not isinstance(ml, MlReading) or result is None:
@@ -36,7 +37,7 @@ def objects(job: JobView, header: bytes, preview: bytes) -> Mapping[DicomResult,
         warnings.simplefilter("ignore")  # about names without a ^, and other habits of scanners
         made = {
             DicomResult.SR: report(job, ml, result, source),
-            DicomResult.OVERLAY: overlay(job, ml, result, source, preview),
+            DicomResult.OVERLAY: overlay(job, ml, result, source, preview) if preview else None,
             DicomResult.MAP: parametric_map(job, ml, source),
         }
         return {kind: _written(one, job) for kind, one in made.items() if one is not None}

@@ -17,6 +17,7 @@ from shared.settings import Settings
 from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.cluster import ROOT
+from tests.support.dicom_study import study
 from tests.support.images import scan
 from tests.support.metrics import scrape, value
 from tests.support.receiver import Receiver, answers
@@ -69,6 +70,7 @@ def cluster(gemini: FakeGemini, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "DRIFT_INTERVAL_S": "0.3",
         "METRICS_PORT": "0",
         "WEBHOOK_HTTP_LOOPBACK": "true",
+        "PACS_URL": "http://127.0.0.1:9/dicom-web",  # nobody is there
     }
     with on_sockets(credentials, **settings) as running:
         wait_until(lambda: running.http.get("/readyz").json()["workers"]["gemini"], timeout_s=60)
@@ -161,6 +163,20 @@ def test_the_reaper_may_seal_the_audit_trail(cluster: SecuredCluster) -> None:
             return any(job_id in path.read_text() for path in cluster.blobs.glob("_audit/*.jsonl"))
 
         wait_until(sealed, timeout_s=30, what="the job is in the trail")
+
+
+def test_dicom_objects_are_made_sent_and_erased(cluster: SecuredCluster) -> None:
+    with nothing_refused(cluster):
+        here = f"/v1/jobs/{cluster.run(study()[1].file)['id']}"
+
+        def tried() -> bool:
+            items = cluster.http.get(f"{here}/deliveries").json()["items"]
+            return any(item["target"] == "pacs" and item["attempts"] for item in items)
+
+        wait_until(tried, timeout_s=60, what="the PACS was to be told")
+        assert cluster.http.get(f"{here}/dicom/sr").content[128:132] == b"DICM"
+        assert cluster.http.delete(here).status_code == 204
+        assert cluster.http.get(f"{here}/dicom/sr").status_code == 404
 
 
 def test_webhooks_are_sent_and_logged(cluster: SecuredCluster) -> None:

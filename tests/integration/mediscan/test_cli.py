@@ -75,6 +75,9 @@ def test_status_result_and_models(cluster: Cluster, job_id: str, tmp_path: Path)
     ):
         assert part in done.stdout
     assert heatmap.read_bytes().startswith(b"\x89PNG")
+    bundle = tmp_path / "result.json"
+    assert run(cluster.url, "result", job_id, "--fhir", str(bundle)).exit_code == 0
+    assert json.loads(bundle.read_text())["resourceType"] == "Bundle"
     as_json = run(cluster.url, "result", job_id, "--json")
     assert json.loads(as_json.stdout) == cluster.job(job_id)
     assert "(default)" in run(cluster.url, "models").stdout

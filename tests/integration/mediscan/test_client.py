@@ -1,5 +1,7 @@
 """Both clients against the real cluster."""
 
+import io
+import json
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 
 import mediscan
 from mediscan import contracts
+from shared.dicom_results import DicomResult, instance_uid
 from tests.support.cluster import Cluster
+from tests.support.dicom_study import study
 from tests.support.images import broken_inside, scan
 
 
@@ -48,10 +53,20 @@ def test_a_handle_follows_its_job(client: Any) -> None:
     assert job.view.result == result
     assert job.refresh().state == "completed"
     assert job.heatmap().startswith(b"\x89PNG")
+    assert json.loads(job.fhir())["resourceType"] == "Bundle"
     assert client.job(job.id).view == job.view
     with pytest.raises(mediscan.ConflictError) as caught:
         job.cancel()
     assert caught.value.code == "already_over"
+
+
+def test_a_dicom_image_s_results_come_as_files(client: Any) -> None:
+    job = client.submit(study()[1].file)
+    job.result(timeout=30)
+    # While they are being made the server says "not now", and the client comes again.
+    for which in ("sr", "overlay", "map"):
+        found = dcmread(io.BytesIO(job.dicom(which)))
+        assert found.SOPInstanceUID == instance_uid(job.id, DicomResult(which))
 
 
 def test_changes_end_with_the_end(client: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from services.fusion.archive import archive
 from services.fusion.dicom.exporter import Exporter
 from services.fusion.settings import FusionSettings
+from shared.audit.event import AuditAction, AuditEvent
 from shared.blob_store import BlobStore
 from shared.contracts import WebhookEvent
 from shared.dicom_results import KINDS, DicomResult
@@ -58,6 +59,12 @@ class House:
         """The objects in the blob store."""
         paths = {result: blob_path(ref, kind.blob) for result, kind in KINDS.items()}
         return {result: self.blobs.get(path) for result, path in paths.items() if self.blobs.exists(path)}
+
+    def exported(self) -> list[tuple[str, str | None]]:
+        """Who exported which job, as the audit trail has it."""
+        _, texts = self.ledger.audit.waiting(100)
+        found = [AuditEvent.model_validate_json(text) for text in texts]
+        return [(one.key, one.job) for one in found if one.action is AuditAction.EXPORTED]
 
     def due_now(self, ref: JobRef) -> None:
         """Time passes: the pause, or a dead exporter's lease, is over."""

@@ -51,6 +51,7 @@ def test_without_a_pacs_the_objects_are_made_and_kept(house: House) -> None:
     assert set(house.kept(ref)) == set(DicomResult)
     assert house.is_forgotten(ref)
     assert kept(house.blobs, ref, DeliveryTarget.PACS) is None
+    assert house.exported() == []
 
 
 def test_a_job_over_a_plain_picture_has_nothing_to_export(house: House) -> None:
@@ -72,6 +73,7 @@ def test_the_pacs_gets_what_is_kept_once_with_the_login(house: House) -> None:
     assert parts(request) == list(house.kept(ref).values())
     assert attempts(house, ref) == [("delivered", 200)]
     assert house.is_forgotten(ref)
+    assert house.exported() == [("house", ref.job_id)]
 
 
 def test_only_what_is_wanted_is_sent(house: House) -> None:
@@ -106,6 +108,7 @@ def test_a_pacs_that_does_not_take_it_is_asked_again_with_the_very_same(
         house.exporter(base(good)).export(ref)
         assert parts(bad.received[0]) == parts(good.received[0])
     assert [found for found, _ in attempts(house, ref)] == [outcome, "delivered"]
+    assert len(house.exported()) == 1
 
 
 def test_a_pacs_that_hangs_is_left_in_time(house: House) -> None:

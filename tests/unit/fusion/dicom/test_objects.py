@@ -247,6 +247,10 @@ def test_an_image_that_has_no_place_in_space_gets_no_map() -> None:
     assert set(made(finished(image), image.header)) == {DicomResult.SR, DicomResult.OVERLAY}
 
 
+def test_without_a_preview_there_is_no_overlay() -> None:
+    assert set(objects(JOB, IMAGE.header, None)) == {DicomResult.SR, DicomResult.MAP}
+
+
 def changed(**values: Any) -> bytes:
     """The header with attributes as no scanner should write them, by tag."""
     return json.dumps(
