@@ -36,6 +36,9 @@ from shared.errors import (
 from shared.ledger import Admission, Alias, AliasKind, NewJob, Repeatable
 from shared.names import BatchBlob, BatchRef, Blob, JobRef, batch_path, blob_path, new_batch_id, new_job_id
 
+#: Stands for the images where all were refused: the fields are looked at all the same.
+_NO_IMAGE = ImageFacts(media_type="image/png", sha256="", size_bytes=0, width=1, height=1)
+
 
 @dataclass(frozen=True)
 class TakenBatch:
@@ -216,11 +219,9 @@ class BatchIntake:
     def _wanted(self) -> NewJob | None:
         """What each item asks for; None where all were refused. BadUploadError where the fields are not usable."""
         facts = next((item.facts for item in self._items if item.facts), None)
-        if facts is None:
-            return None
-        wanted = submission(facts, self.form.fields, self.held.settings)
+        wanted = submission(facts or _NO_IMAGE, self.form.fields, self.held.settings)
         repeatable(wanted, None)  # whether two wishes exclude each other
-        return resolve(self.held, self.who.tenant, wanted)
+        return resolve(self.held, self.who.tenant, wanted) if facts else None
 
     async def _record(self, new: NewJob | None) -> TakenBatch:
         fingerprint = self._fingerprint()

@@ -130,6 +130,7 @@ def test_a_batch_of_nothing_good_is_over_at_once(house: House) -> None:
     [
         ([("priority", (None, b"stat"))], 422, "empty_batch"),
         ([("image", ("x", GOOD[0])), ("priority", (None, b"soon"))], 422, "bad_priority"),
+        ([("image", ("x", b"no image")), ("priority", (None, b"soon"))], 422, "bad_priority"),
         ([("image", ("x", GOOD[0])), ("model", (None, b"none/1"))], 422, "unknown_model"),
         ([("image", ("x", GOOD[0])), ("prior_job_id", (None, b"x"))], 400, "unexpected_part"),
         ([("image", ("x", GOOD[0])), ("archive", ("x", b"x"))], 400, "more_than_one_archive"),

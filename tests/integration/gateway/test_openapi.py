@@ -21,6 +21,9 @@ _EXAMPLES = 10
 _ROOT = Path(__file__).parents[3]
 _CONFIG = _ROOT / "tests/support/schemathesis.toml"
 
+#: As the configuration says, and why.
+_LEFT_OUT = {"/dicomweb/studies", "/dicomweb/studies/{study}"}
+
 #: The same requests in every run of `make test`, others in every `make fuzz`.
 _FIXED = ("--generation-deterministic", "--no-color", "--warnings", "off") if TIMES == 1 else ("--no-color",)
 
@@ -50,6 +53,6 @@ def test_the_gateway_does_what_its_document_says(house: House, tmp_path: Path) -
     found = {**os.environ, "PYTHONPATH": str(_ROOT)}
     run = subprocess.run(command, cwd=tmp_path, env=found, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    tested = json.loads(document.text)["paths"]
-    assert f"Tested: {sum(map(len, tested.values()))}" in run.stdout
+    tested = [found for path, found in json.loads(document.text)["paths"].items() if path not in _LEFT_OUT]
+    assert f"Tested: {sum(map(len, tested))}" in run.stdout
     assert "unexpected" not in house.log()
