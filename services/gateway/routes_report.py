@@ -13,7 +13,7 @@ from services.gateway.caller import Reader
 from services.gateway.logic import is_unchanged
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
-from shared import heatmap
+from shared import heatmap, telemetry
 from shared.audit.event import AuditAction
 from shared.contracts import MlReading
 from shared.errors import BlobMissingError, NotFoundError
@@ -36,7 +36,7 @@ async def pdf(request: Request, who: Reader, job_id: str) -> Response:
     """A finished job to print: metadata as given, image, heatmap, gauge, both readings, the model, the disclaimer."""
     held = resources.of(request)
     ref = await held.run(lookup.reference, held, who.tenant, job_id)
-    request.state.job = str(ref)  # for the access log
+    telemetry.note(job=ref)
     job = await held.run(lookup.find, held, ref)
     headers = {
         "ETag": f'"{job.id}.{job.version}.report.{report.REPORT_VERSION}"',

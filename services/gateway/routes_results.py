@@ -18,6 +18,7 @@ from services.gateway.fhir import bundle, patient, task
 from services.gateway.logic import is_unchanged, poll_headers
 from services.gateway.openapi import PROBLEM_RESPONSES
 from services.gateway.resources import Resources
+from shared import telemetry
 from shared.audit.event import AuditAction
 from shared.contracts import DeliveryState, DeliveryTarget, FusedResult, JobView, MlReading
 from shared.dicom_results import KINDS, DicomResult
@@ -142,7 +143,7 @@ def _is_fresh(job: JobView) -> bool:
 async def _job(request: Request, tenant: str, job_id: str) -> tuple[Resources, JobRef]:
     held = resources.of(request)
     ref = await held.run(lookup.reference, held, tenant, job_id)
-    request.state.job = str(ref)  # for the access log
+    telemetry.note(job=ref)
     return held, ref
 
 
