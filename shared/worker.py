@@ -190,8 +190,8 @@ def _beat_from(
 ) -> None:
     def beat(node: str) -> None:
         try:
+            announce(ledger)  # first: whoever finds this node alive finds what it offers
             ledger.heartbeat(stage, node, slots)
-            announce(ledger)
         except LedgerUnavailableError:
             log.warning("no heartbeat: the ledger is away")
 

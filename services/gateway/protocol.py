@@ -16,6 +16,8 @@ from shared.contracts import Problem
 MAX_HEAD_BYTES = 32 << 10
 #: How long a request's head may take from its first byte, and the first one from the connection on.
 HEAD_TIMEOUT_S = 10.0
+#: A process that had no time to read finds its timer run out before what came meanwhile; that is read first.
+_LAST_LOOK_S = 0.2
 
 #: Colon, space and line end of a header.
 _AROUND = 4
@@ -89,7 +91,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         self._in_head, self._head_bytes = True, 0
-        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._refuse, _TOO_SLOW)
+        self._timer = asyncio.get_running_loop().call_later(HEAD_TIMEOUT_S, self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_LAST_LOOK_S, self._refuse, _TOO_SLOW)
 
     def _refuse(self, problem: Problem) -> None:
         body = problem.model_dump_json().encode()

@@ -12,6 +12,8 @@ from tests.support.images import scan
 from tests.support.waiting import wait_until
 
 _WITH_KEY = {"GEMINI_ENABLED": "true", "GEMINI_API_KEY": "test-key"}
+#: No test here is about its end.
+_GRACE_S = 30
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,8 @@ def cluster(request: pytest.FixtureRequest, gemini: FakeGemini, models: str) -> 
         "GEMINI_BASE_URL": gemini.base_url,
         "GEMINI_CLIENT": request.param,
         "MODELS_DIR": models,
+        "GEMINI_GRACE_S": str(_GRACE_S),
+        "GEMINI_TIMEOUT_S": "3",
     }
     with Cluster(**settings) as running:
         gemini.behave(Behaviour())
@@ -85,12 +89,12 @@ def test_a_gemini_failure_is_a_stated_fallback(
     assert job["result"]["fallback"]["reason"] == reason
     assert job["readings"]["gemini"]["reason"] == reason
     waited_ms = job["timings"]["total_ms"] - job["timings"]["ml_ms"]
-    assert waited_ms < 5000, "the result waited for longer than the grace and a look of the reaper"
+    assert waited_ms < _GRACE_S * 1000, "the result waited for the grace, not for what became of the call"
 
 
 def test_an_answer_after_the_grace_changes_nothing(cluster: Cluster, gemini: FakeGemini) -> None:
     before = cluster.counters().get("late:gemini", 0)
-    gemini.behave(Behaviour(delay_s=0.8))
+    gemini.behave(Behaviour(delay_s=2))
     job = cluster.submit(scan())
     with cluster.ledger_server.client() as client:
         key = f"mediscan:job:default:{job['id']}"

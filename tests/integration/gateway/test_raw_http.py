@@ -2,7 +2,9 @@
 
 import json
 import re
+import signal
 import socket
+import time
 from collections.abc import Iterable
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.protocol import MAX_HEAD_BYTES
+from services.gateway.protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
 from tests.integration.gateway.process import House
 from tests.support.fuzzing import searching
 from tests.support.mutation import mutated
@@ -165,6 +167,19 @@ def test_a_connection_that_asks_for_nothing_is_not_kept(house: House) -> None:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost:")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert problem(answer)["code"] == "headers_timeout"
+
+
+def test_what_came_while_the_gateway_stood_still_is_read(house: House) -> None:
+    url, request = httpx.URL(house.url), get(b"Connection: close")
+    with socket.create_connection((url.host, url.port or 0), timeout=30) as connection:
+        connection.sendall(request[:5])
+        assert house.http.get("/healthz").status_code == 200  # by now those are read
+        house.process.send_signal(signal.SIGSTOP)
+        connection.sendall(request[5:])
+        time.sleep(HEAD_TIMEOUT_S + 0.5)
+        house.process.send_signal(signal.SIGCONT)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert statuses(answer) == [200]
 
 
 def test_an_ordinary_connection_serves_one_request_after_the_other(house: House) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.fake_gemini.http import head_bytes
-from tests.integration.mediscan.shell import on_terminal, run, spawn
+from tests.integration.mediscan.shell import environment, on_terminal, run, spawn
 from tests.support.cluster import Cluster
 from tests.support.images import broken_inside, scan
 from tests.support.trouble import Trouble
@@ -185,5 +187,14 @@ def test_delete_asks_a_person(cluster: Cluster, job_id: str, tmp_path: Path) -> 
 
 
 def test_completion_is_offered(tmp_path: Path) -> None:
-    done = spawn(NOWHERE, "--show-completion", "bash", folder=tmp_path)
-    assert "complete" in done.stdout + done.stderr
+    # Which shell it is for is found out by the shell that it is called from.
+    command = f"'{sys.executable}' -m mediscan --show-completion; true"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env=environment(NOWHERE),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "complete -o default -F" in done.stdout
