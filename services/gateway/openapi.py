@@ -186,7 +186,7 @@ BATCH_BODY = {
                     name: {"summary": name, "value": fields} for name, fields in SUBMISSIONS.items()
                 },
                 "encoding": {
-                    "image": {"contentType": "image/png, image/jpeg, application/dicom"},
+                    "image": {"contentType": "image/png, image/jpeg"},
                     "archive": {"contentType": "application/zip"},
                     "metadata": {"contentType": "application/json"},
                 },
