@@ -66,7 +66,17 @@ def test_two_cannot_write_the_same_segment(trail: Trail) -> None:
 
 
 def test_it_holds_ids_and_nothing_that_could_name_a_patient() -> None:
-    assert set(AuditEvent.model_fields) == {"id", "at", "action", "key", "tenant", "job", "about", "count"}
+    assert set(AuditEvent.model_fields) == {
+        "id",
+        "at",
+        "action",
+        "key",
+        "tenant",
+        "job",
+        "jobs",
+        "about",
+        "count",
+    }
 
 
 def lines(path: Path) -> list[bytes]:
