@@ -169,9 +169,9 @@ def _check_answers(cluster: Cluster, job: dict[str, Any]) -> None:
 
 
 def _check_stores(cluster: Cluster, job_id: str) -> None:
-    """What was sent in is stored as it came, and so is what a DICOM header says; nothing else has the name."""
+    """What was sent in is stored as it came, and so is what a DICOM header says; results in DICOM are the patient's."""
     for file in cluster.blob_files():
-        may_hold = file.name.endswith((".image", ".json", ".header"))
+        may_hold = file.name.endswith((".image", ".json", ".header", ".dcm"))
         assert may_hold or not gives_away(file.read_bytes()), file.name
         assert not gives_away(str(file).encode())
     with cluster.ledger_server.client() as client:

@@ -41,6 +41,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+#: A terminal as wide as the pages show; and a lease as long as is usual, which a worker that is stopped may take.
+_WHERE = {"COLUMNS": "100", "MEDISCAN_ML_LEASE_S": "30"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_page_does_what_it_says(cluster: Cluster, checkout: Path, page: Path) -> None:
     ours = {name: value for name, value in os.environ.items() if not name.startswith("MEDISCAN_")}
@@ -56,7 +60,7 @@ def test_the_page_does_what_it_says(cluster: Cluster, checkout: Path, page: Path
     if page.name in _OWN_WORKERS:
         cluster.kill("ml_worker")
     try:
-        printed.run(page, checkout, environment={**ours, **settings}, instead=instead)
+        printed.run(page, checkout, environment={**ours, **settings, **_WHERE}, instead=instead)
     finally:
         if page.name in _OWN_WORKERS:
             cluster.start("ml_worker")

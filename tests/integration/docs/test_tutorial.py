@@ -57,6 +57,7 @@ def up(folder: Path) -> Iterator[str]:
 def test_every_command_does_what_the_page_says(checkout: Path) -> None:
     with up(checkout) as url:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("MEDISCAN_")}
-        printed.run(_PAGE, checkout, environment=ours, instead={_THERE: url})
+        wide = {**ours, "COLUMNS": "100"}  # as the page shows
+        printed.run(_PAGE, checkout, environment=wide, instead={_THERE: url})
     assert (checkout / "heatmap.png").read_bytes().startswith(b"\x89PNG")
     assert _UP.search(_PAGE.read_text()), "what it prints when it is up stands on the page"

@@ -268,7 +268,7 @@ def test_a_loading_ledger_is_waited_for(house: House) -> None:
         house.accepted(GOOD)
     kept = len(house.files())
     house.ledger_server.stop()
-    loading = threading.Thread(target=house.ledger_server.start, args=("--key-load-delay", "30000"))
+    loading = threading.Thread(target=house.ledger_server.start, args=("--key-load-delay", "10000"))
     loading.start()
     try:
         refused = house.submit(GOOD)

@@ -51,7 +51,7 @@ def test_a_replay_is_the_same_job_and_leaves_nothing(house: House, image: bytes)
     again = post(house, image, metadata='{"b": 2, "a": 1}')
 
     assert (first.status_code, again.status_code) == (202, 200)
-    assert again.json() == first.json()
+    assert again.json() | {"queue": None} == first.json()
     assert again.headers["location"] == first.headers["location"]
     assert again.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
@@ -158,7 +158,7 @@ def test_a_job_has_the_id_that_its_caller_chose(house: House) -> None:
     again = put(house, "study.7~a", images.png())
 
     assert (first.status_code, again.status_code) == (202, 200)
-    assert again.json() == first.json()
+    assert again.json() | {"queue": None} == first.json()
     assert first.json()["client_id"] == "study.7~a"
     assert first.headers["location"] == f"/v1/jobs/{first.json()['id']}"
     assert messages(house) == len(house.files()) == 1
@@ -255,7 +255,7 @@ def test_an_id_that_another_job_has_by_now_stays_with_it(house: House) -> None:
 def test_a_job_over_the_same_image_will_do(house: House) -> None:
     first = house.submit(images.png())
     again = house.submit(images.png(), deduplicate="true", priority="stat", metadata='{"a": 1}')
-    assert (again.status_code, again.json()) == (200, first.json())
+    assert (again.status_code, again.json() | {"queue": None}) == (200, first.json())
     assert "idempotency-replayed" not in again.headers
     assert len(house.files()) == messages(house) == 1
 

@@ -82,3 +82,4 @@ def settle(page: Page) -> None:
     """Return once the part of the page that was asked for stands there."""
     page.wait_for_load_state("networkidle")
     expect(page.get_by_text("One moment …")).to_have_count(0)
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
