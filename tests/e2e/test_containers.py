@@ -83,7 +83,7 @@ def test_only_the_gemini_worker_has_the_key(stack: Stack) -> None:
             assert KEY not in docker("inspect", container)
             image = inspect(container)["Image"]
             assert KEY not in docker("inspect", image) + docker("history", "--no-trunc", image)
-            sees_key = _succeeds(container, "cat", "/run/secrets/*")
+            sees_key = _succeeds(container, "grep", "-qr", KEY, "/run/secrets")
             assert sees_key == (service == "gemini_worker")
 
 
