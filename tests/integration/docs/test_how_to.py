@@ -12,6 +12,7 @@ from tests.fake_gemini import FakeGemini
 from tests.integration.docs.conftest import ROOT
 from tests.support import printed
 from tests.support.cluster import Cluster
+from tests.support.waiting import wait_until
 
 _FOLDER = ROOT / "docs" / "how-to"
 PAGES = [page for page in sorted(_FOLDER.glob("*.md")) if page.name != "README.md"]
@@ -57,6 +58,8 @@ def test_the_page_does_what_it_says(cluster: Cluster, checkout: Path, page: Path
         "redis+socket://$PWD/var/run/broker.sock": settings["MEDISCAN_BROKER_URL"],
         "file://$PWD/var/blobs": settings["MEDISCAN_BLOB_URL"],
     }
+    # Those of the page before are heard of for some seconds more, and this one may count them.
+    wait_until(lambda: '"ml":1' in cluster.http.get("/readyz").text, what="one ML worker is left")
     if page.name in _OWN_WORKERS:
         cluster.kill("ml_worker")
     try:
