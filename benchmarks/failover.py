@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import closing
 
+from benchmarks.say import say
 from shared.errors import UnavailableError
 from shared.ledger import Ledger
 from shared.settings import Settings
@@ -73,21 +74,16 @@ def main() -> int:
         house.start()
         for replicas in (0, 1, 2):
             cut = statistics.quantiles(_create_ms(house, replicas, arguments.jobs), n=100)
-            _say(
+            say(
                 f"{replicas} replicas confirm: a job is recorded in p50 {cut[49]:.2f} ms, p99 {cut[98]:.2f} ms"
             )
         outages = [_outage_s(house) for _ in range(arguments.failovers)]
         said = ", ".join(f"{outage:.1f}" for outage in outages)
-        _say(f"no job is recorded for {said} s; dead after {DOWN_AFTER_MS / 1000:g} s of silence")
+        say(f"no job is recorded for {said} s; dead after {DOWN_AFTER_MS / 1000:g} s of silence")
     finally:
         house.remove()
-    _say(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    say(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

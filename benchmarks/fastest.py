@@ -26,8 +26,10 @@ from benchmarks.ours import MediScan
 from benchmarks.page import page
 from benchmarks.race import Entrant, Plan, race
 from benchmarks.redis_commands import counted
-from benchmarks.subject import ROOT, Subject
+from benchmarks.say import say
+from benchmarks.subject import Subject
 from benchmarks.summary import headline
+from tests.support.launch import ROOT
 
 _IMAGES = 16
 _PARTS = {"race", "step", "floor", "curves"}
@@ -95,12 +97,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whatever runs is ended on the way out
     size = TINY if chosen.tiny else SHORT if chosen.short else FULL
     peers = [peer for peer in PEERS if chosen.peers is None or peer.__name__ in chosen.peers]
-    report = run(size, peers, set(chosen.only), _say)
+    report = run(size, peers, set(chosen.only), say)
     chosen.out.mkdir(parents=True, exist_ok=True)
     (chosen.out / "report.json").write_text(json.dumps(report, indent=1))
     (chosen.out / "report.html").write_text(page(report))
-    _say(headline(report))
-    _say(f"written: {chosen.out}/report.html and report.json")
+    say(headline(report))
+    say(f"written: {chosen.out}/report.html and report.json")
     return 0
 
 
@@ -214,11 +216,6 @@ def _curves(size: Size, say: Callable[[str], None]) -> dict[str, list[dict[str, 
         found[name] = [asdict(point) | {"total_us": point.total_us} for point in points]
         say(f"{name}: " + ", ".join(f"{point.size:,}: {point.total_us:,.0f} us" for point in points))
     return found
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

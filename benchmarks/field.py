@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmarks.http_client import Answer, multipart, request
-from benchmarks.subject import ROOT, CannotStartError, Subject
+from benchmarks.subject import CannotStartError, Subject
 from embedded.valkey import broker_command
+from tests.support.launch import ROOT
 
 #: The environment that `make bench` installs for the peers.
 _BIN = ROOT / ".venv-bench" / "bin"

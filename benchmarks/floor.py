@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.subject import ROOT
+from tests.support.launch import ROOT
 
 _CORES = 2
 

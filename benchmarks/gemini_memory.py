@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from benchmarks.say import say
 from services.gemini_worker import arenas
 from services.gemini_worker.settings import GeminiWorkerSettings
 from services.gemini_worker.tasks import Asker
@@ -40,7 +41,7 @@ def main() -> int:
     with _outside() as settings:
         held = list(_held(Asker(settings), given.calls, given.parts, given.threads))
     half, last = held[len(held) // 2 - 1], held[-1]
-    _say(f"the second half added {last - half:+.1f} MiB to {half:.1f}")
+    say(f"the second half added {last - half:+.1f} MiB to {half:.1f}")
     return 0 if last <= half * 1.1 else 1
 
 
@@ -51,7 +52,7 @@ def _held(asker: Asker, calls: int, parts: int, threads: int) -> Iterator[float]
             _ask(asker, pool, images, calls // parts)
             held = resident(os.getpid()) / _MIB
             done = (part + 1) * (calls // parts)
-            _say(f"{done:6,} calls  {held:6.1f} MiB  {len(gc.get_objects()):,} objects")
+            say(f"{done:6,} calls  {held:6.1f} MiB  {len(gc.get_objects()):,} objects")
             yield held
 
 
@@ -82,11 +83,6 @@ def _outside() -> Iterator[GeminiWorkerSettings]:
         finally:
             fake.terminate()
             server.remove()
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.say import say
 from shared.job_state import StageState
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
 from tests.support.bundles import copy_committed
@@ -107,15 +108,15 @@ def _compare(
     ill: list[float] = []
     for _ in range(arguments.rounds):
         well.append(_slice(load, fake, _WELL, arguments.seconds))
-        _say(f"well: {well[-1]:.1f}/s, {_circuit(cluster)}")
+        say(f"well: {well[-1]:.1f}/s, {_circuit(cluster)}")
         ill.append(_slice(load, fake, Behaviour(kind), arguments.seconds))
-        _say(f"{kind}: {ill[-1]:.1f}/s, {_circuit(cluster)}")
+        say(f"{kind}: {ill[-1]:.1f}/s, {_circuit(cluster)}")
         fake.behave(_WELL)
         wait_until(lambda: _circuit(cluster) == "circuit closed", timeout_s=120, what="the circuit closes")
     ratio = statistics.median(ill) / statistics.median(well)
     verdict = "unharmed" if ratio >= _UNHARMED else "harmed"
-    _say(f"ML readings/s with Gemini well: {_listed(well)}; {kind}: {_listed(ill)}")
-    _say(f"ratio of medians {ratio:.2f}: {verdict} ({_UNHARMED} and over is)")
+    say(f"ML readings/s with Gemini well: {_listed(well)}; {kind}: {_listed(ill)}")
+    say(f"ratio of medians {ratio:.2f}: {verdict} ({_UNHARMED} and over is)")
     return ratio
 
 
@@ -159,11 +160,6 @@ def _circuit(cluster: Cluster) -> str:
 
 def _listed(paces: list[float]) -> str:
     return ", ".join(f"{pace:.1f}" for pace in paces)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

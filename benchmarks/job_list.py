@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.say import say
 from shared.names import DEFAULT_TENANT, Blob, JobRef, blob_path, first_job_id
 from tests.integration.gateway.process import House
 from tests.support.memory import resident
@@ -57,7 +58,7 @@ def _pages(house: House, **asked: Any) -> Iterator[tuple[float, int]]:
 def _report(what: str, pages: Iterator[tuple[float, int]], most: int) -> None:
     found = [page for page, _ in zip(pages, range(most), strict=False)]
     took = sorted(seconds for seconds, _ in found)
-    _say(
+    say(
         f"{what}: {len(found)} requests, {sum(jobs for _, jobs in found)} jobs; a request takes"
         f" {1000 * statistics.median(took):.0f} ms (median), {1000 * took[-1]:.0f} ms (longest)"
     )
@@ -70,8 +71,8 @@ def _measure(house: House, jobs: int) -> None:
     _report("one hour in the middle", _pages(house, limit=50, **_middle(house)), jobs)
     with house.ledger_server.client() as client:
         keys = client.keys("*")
-        _say(f"the ledger holds {len(keys)} keys; none is of a job: {not house.jobs()}")
-    _say(f"the gateway's memory: {(resident(house.process.pid) - before) / _MIB:+.0f} MiB")
+        say(f"the ledger holds {len(keys)} keys; none is of a job: {not house.jobs()}")
+    say(f"the gateway's memory: {(resident(house.process.pid) - before) / _MIB:+.0f} MiB")
 
 
 def _middle(house: House) -> dict[str, str]:
@@ -90,14 +91,9 @@ def main() -> int:
     over_s = {"month": _DAYS_S, "hour": _HOUR_S}[arguments.over]
     with House(retention_s=2 * _DAYS_S) as house:
         _store(house, arguments.jobs, over_s)
-        _say(f"{arguments.jobs} finished jobs, all of one {arguments.over}")
+        say(f"{arguments.jobs} finished jobs, all of one {arguments.over}")
         _measure(house, arguments.jobs)
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

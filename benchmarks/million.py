@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import redis
 
+from benchmarks.say import say
 from services.fusion.archive import archive
 from services.fusion.retention import sweep
 from shared.blob_store import BlobStore
@@ -81,8 +82,8 @@ def _measure(house: House, settings: Settings, count: int, through: int) -> None
         store = Archive(settings, text, first.job_id)
         began = time.monotonic()
         store.fill(count)
-        _say(f"{count:,} finished jobs written in {time.monotonic() - began:.0f} s, {len(text):,} bytes each")
-        _say(
+        say(f"{count:,} finished jobs written in {time.monotonic() - began:.0f} s, {len(text):,} bytes each")
+        say(
             f"ledger: {_used(client) / _MIB:.2f} MiB and {client.dbsize()} keys with all of them in the store"
         )
         _disk(house.folder / "blobs", text)
@@ -90,7 +91,7 @@ def _measure(house: House, settings: Settings, count: int, through: int) -> None
         for what in ("sweep of a day", "sweep with nothing to do"):
             began = time.monotonic()
             removed = sweep(ledger, blobs, settings, now=time.time())
-            _say(f"{what}: {removed:,} objects in {time.monotonic() - began:.2f} s")
+            say(f"{what}: {removed:,} objects in {time.monotonic() - began:.2f} s")
         ledger.close()
 
 
@@ -99,10 +100,10 @@ def _through_the_ledger(client: "redis.Redis", finish: Callable[[], JobRef], thr
     for _ in range(through):
         finish()
         most = max(most, _used(client))
-    _say(f"{through:,} jobs through the ledger, one after another: {time.monotonic() - began:.0f} s")
+    say(f"{through:,} jobs through the ledger, one after another: {time.monotonic() - began:.0f} s")
     wait_until(lambda: not [*client.scan_iter("mediscan:job:*", count=1000)], timeout_s=60)
     wait_until(lambda: not [*client.scan_iter("mediscan:alias:*", count=1000)], timeout_s=60)
-    _say(
+    say(
         f"ledger: {before / _MIB:.2f} MiB before them, {most / _MIB:.2f} MiB at most, {_used(client) / _MIB:.2f} MiB "
         f"and {client.dbsize()} keys once their short copies were gone"
     )
@@ -124,7 +125,7 @@ def _used(client: "redis.Redis") -> int:
 def _disk(folder: Path, text: str) -> None:
     some = [entry for _, entry in zip(range(1000), (folder / DEFAULT_TENANT).rglob("*.json"), strict=False)]
     blocks = statistics.mean(entry.stat().st_blocks * 512 for entry in some)
-    _say(f"disk: {blocks:,.0f} bytes a job in blocks and one inode, for {len(text):,} bytes of JSON")
+    say(f"disk: {blocks:,.0f} bytes a job in blocks and one inode, for {len(text):,} bytes of JSON")
 
 
 def _read(house: House, refs: list[JobRef]) -> None:
@@ -138,7 +139,7 @@ def _read(house: House, refs: list[JobRef]) -> None:
             if answer.json()["id"] != ref.job_id:
                 raise RuntimeError(f"another job than {ref.job_id} came")
     cut = statistics.quantiles(times, n=100)
-    _say(f"GET of {len(refs):,} of them at random: p50 {cut[49]:.1f} ms, p99 {cut[98]:.1f} ms")
+    say(f"GET of {len(refs):,} of them at random: p50 {cut[49]:.1f} ms, p99 {cut[98]:.1f} ms")
 
 
 def main() -> int:
@@ -149,19 +150,14 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="about 5 GB a million")  # noqa: S108
     arguments = parser.parse_args()
     tempfile.tempdir = str(arguments.folder)
-    _say(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    say(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     with House() as house:
         settings = Settings(
             redis_url=house.ledger_server.url, blob_url=house.environment["MEDISCAN_BLOB_URL"]
         )
         _measure(house, settings, arguments.jobs, arguments.through)
-    _say(f"load average at the end: {os.getloadavg()[0]:.1f}")
+    say(f"load average at the end: {os.getloadavg()[0]:.1f}")
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import Self
 
 from benchmarks import processes
 from benchmarks.http_client import Answer
+from tests.support.launch import launch
 
-ROOT = Path(__file__).parents[1]
 _START_S = 180.0
 
 
@@ -80,16 +80,7 @@ class Subject:
             time.sleep(0.1)
 
     def _start(self, role: str, command: Sequence[str]) -> None:
-        with (self.folder / f"{role}.log").open("ab") as log:
-            self._started[role] = subprocess.Popen(  # noqa: S603 - our own peers
-                command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd=ROOT,
-                env={**os.environ, **self.environment()},
-                start_new_session=True,
-            )
+        self._started[role] = launch(command, self.folder / f"{role}.log", self.environment())
 
     def _is_ready(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.say import say
 from shared.names import JobRef
 from tests.integration.gateway.process import House
 from tests.support.memory import resident
@@ -80,21 +81,21 @@ async def _measure(house: House, waiters: int, suffix: str) -> None:
     await warm.answered(sign=b'"queued"')
     await warm.close()
     memory, load = resident(gateway.pid) / _MIB, await gateway.load(_WATCHED_S / 2)
-    _say(f"nobody waits: {memory:.0f} MiB resident, {load:.1f} % of a core")
+    say(f"nobody waits: {memory:.0f} MiB resident, {load:.1f} % of a core")
 
     waiting = Waiters(house, suffix)
     for ref in refs:
         await waiting.begin(ref)
     await asyncio.to_thread(wait_until, lambda: _channels(house) == waiters, timeout_s=30)
     load, now = await gateway.load(_WATCHED_S), resident(gateway.pid) / _MIB
-    _say(f"{waiters} wait: {now:.0f} MiB resident ({now - memory:+.0f}), {load:.1f} % of a core")
+    say(f"{waiters} wait: {now:.0f} MiB resident ({now - memory:+.0f}), {load:.1f} % of a core")
 
     began = time.monotonic()
     for ref in refs:
         house.ledger.cancel(ref)
     changed = time.monotonic()
     await waiting.answered(sign=b"cancelled")
-    _say(
+    say(
         f"{waiters} jobs changed in {changed - began:.2f} s, all told {time.monotonic() - changed:.2f} s later"
     )
     await waiting.close()
@@ -118,11 +119,6 @@ def main() -> int:
     with House(max_waits=most, max_waits_per_tenant=most) as house:
         asyncio.run(_measure(house, arguments.waiters, suffix))
     return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

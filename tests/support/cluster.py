@@ -17,10 +17,9 @@ import httpx
 
 from embedded.layout import SERVICES
 from embedded.valkey import broker_command
+from tests.support.launch import launch
 from tests.support.valkey import Server
 from tests.support.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
 
 #: Everything that takes seconds in real life takes tenths here.
 QUICK = {
@@ -68,15 +67,8 @@ class Cluster:
     def start(self, name: str) -> None:
         """Start a service, which must not be running; `service@2` is another process of the same."""
         assert not self.is_running(name), f"{name} is running"
-        with self.log(name).open("ab") as log:
-            self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", *SERVICES[name.partition("@")[0]]],
-                stdout=log,
-                stderr=log,
-                cwd=ROOT,
-                env={**os.environ, **self.environment(), **self.login(name)},
-                start_new_session=True,
-            )
+        command = [sys.executable, "-m", *SERVICES[name.partition("@")[0]]]
+        self._processes[name] = launch(command, self.log(name), {**self.environment(), **self.login(name)})
 
     def is_running(self, name: str) -> bool:
         """Whether the service's main process lives."""

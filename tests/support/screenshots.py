@@ -16,7 +16,8 @@ from embedded.phantom import draw_phantom
 from tests.fake_gemini import Behaviour, FakeGemini
 from tests.support.browser import Visit, chromium
 from tests.support.bundles import NAME, copy_bundle, copy_committed
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
+from tests.support.launch import ROOT
 
 _FOLDER = ROOT / "docs/images"
 _DOUBTING = "0.3.0-as-shipped"

@@ -8,7 +8,8 @@ import redis
 
 from embedded.layout import SERVICES
 from embedded.valkey import broker_command, ledger_command
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
+from tests.support.launch import ROOT
 from tests.support.valkey import Command, Server
 
 RIGHTS = ROOT / "deploy" / "valkey"

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
 from tests.support.images import scan
+from tests.support.launch import ROOT
 from tests.support.waiting import wait_until
 
 

@@ -16,9 +16,9 @@ from shared.names import Blob, JobRef, Key, blob_path
 from shared.settings import Settings
 from shared.webhooks.secrets import WebhookSecrets, new_secret
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
-from tests.support.cluster import ROOT
 from tests.support.dicom_study import study
 from tests.support.images import scan
+from tests.support.launch import ROOT
 from tests.support.metrics import scrape, value
 from tests.support.receiver import Receiver, answers
 from tests.support.secured import SecuredCluster, on_sockets

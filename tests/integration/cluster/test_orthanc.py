@@ -11,7 +11,8 @@ from pydicom import Dataset
 from services.gateway.key_admin import KeyAdmin
 from shared.blob_store import BlobStore
 from tests.support import dicoms
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
+from tests.support.launch import ROOT
 from tests.support.orthanc import Orthanc, orthanc_program
 from tests.support.waiting import wait_until
 

@@ -14,8 +14,9 @@ from shared.errors import SetupError
 from shared.names import Priority, Stage
 from shared.settings import Settings
 from tests.support.certificates import Authority
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
 from tests.support.images import scan
+from tests.support.launch import ROOT
 from tests.support.rabbitmq import PASSWORD, USER, RabbitMq
 from tests.support.samples import new_ref
 from tests.support.waiting import wait_until

@@ -12,8 +12,9 @@ from PIL import Image
 
 from shared.blob_store import BlobStore
 from shared.names import AUDIT_FOLDER, DEFAULT_TENANT, KEYS_FOLDER, Blob, JobRef, blob_path
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
 from tests.support.images import encoded, scan
+from tests.support.launch import ROOT
 from tests.support.waiting import wait_until
 
 _URL = "s3://mediscan/house"

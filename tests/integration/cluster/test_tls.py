@@ -11,8 +11,8 @@ import pytest
 from embedded.layout import SERVICES
 from embedded.valkey import broker_command, ledger_command
 from tests.support.certificates import Authority
-from tests.support.cluster import ROOT
 from tests.support.images import scan
+from tests.support.launch import ROOT
 from tests.support.secured import SecuredCluster, make_credentials
 from tests.support.tls import TlsServer
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fake_gemini import Behaviour, FakeGemini, Kind
-from tests.support.cluster import ROOT, Cluster
+from tests.support.cluster import Cluster
 from tests.support.collector import Collector, Seen, collecting
+from tests.support.launch import ROOT
 from tests.support.marked import NAME, gives_away, marked_png
 from tests.support.waiting import wait_until
 
