@@ -45,6 +45,8 @@ class Trouble:
         self._listening: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        #: Both ends of whatever is under way.
+        self._open: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._run, name="trouble", daemon=True)
 
     @property
@@ -71,8 +73,17 @@ class Trouble:
         async with await asyncio.start_server(self._connection, "127.0.0.1", 0) as server:
             self._listening.set_result(server.sockets[0].getsockname()[1])
             await self._stop.wait()
+            await self._end_what_is_under_way()
+
+    async def _end_what_is_under_way(self) -> None:
+        """Before the listener is closed: asyncio forgets to close what it is accepting at that moment."""
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.wait(others, timeout=0.1)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             request = await read_request(reader)
             self.requests.append(request)
@@ -81,7 +92,7 @@ class Trouble:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the client or the gateway left: that is what this is about
         finally:
-            await _closed(writer)
+            await self._closed(writer)
 
     async def _play(self, act: Mischief | bytes, request: Request, writer: asyncio.StreamWriter) -> None:
         if isinstance(act, bytes):
@@ -108,6 +119,7 @@ class Trouble:
     async def _forwarded(self, request: Request) -> AsyncIterator[asyncio.StreamReader]:
         where = urlsplit(self.upstream)
         reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        self._open.add(writer)
         try:
             head, _, body = request.raw.partition(b"\r\n\r\n")
             kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
@@ -115,13 +127,13 @@ class Trouble:
             await writer.drain()
             yield reader
         finally:
-            await _closed(writer)
+            await self._closed(writer)
 
-
-async def _closed(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
+    async def _closed(self, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        self._open.discard(writer)
 
 
 async def _spoil(act: Mischief, answer: bytes, writer: asyncio.StreamWriter) -> None:

@@ -92,8 +92,6 @@ def test_what_is_hopeless_stops_the_rest(folder: Path, trouble: Trouble, tmp_pat
     assert len(trouble.requests) <= 4
 
 
-# The server that plays trouble cuts connections; asyncio finds its ends of them unclosed when the loop is gone.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_trouble_on_the_way_costs_time_only(folder: Path, trouble: Trouble, tmp_path: Path) -> None:
     results = tmp_path / "out.jsonl"
     trouble.script = [Mischief.CUT, page_bytes(503, "away"), Mischief.CUT_ANSWER, page_bytes(502, "away")] * 3

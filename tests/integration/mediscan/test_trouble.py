@@ -1,5 +1,7 @@
 """Both clients through a proxy that misbehaves: what passes is outlived, and nothing is done twice."""
 
+import gc
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -115,3 +117,19 @@ def test_a_wait_outlives_the_gateways_absence(client: Any, trouble: Trouble) -> 
     trouble.script = [Mischief.CUT, refusal(502), Mischief.LOSE_ANSWER]
     assert job.wait(timeout=30).state == "completed"
     assert len(trouble.requests) >= 5
+
+
+def test_the_mischief_itself_leaves_no_connection_behind() -> None:
+    """Warnings are errors here, and an open end that the garbage collector finds is one."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for _ in range(10):
+            with Trouble(f"http://127.0.0.1:{silent.getsockname()[1]}") as trouble:
+                trouble.script = [Mischief.HANG, Mischief.NONE]
+                where = ("127.0.0.1", int(trouble.url.rpartition(":")[2]))
+                clients = [socket.create_connection(where) for _ in range(20)]
+                for client in clients[:2]:
+                    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            for client in clients:
+                client.close()
+    del trouble
+    gc.collect()
