@@ -16,6 +16,7 @@ from services.fusion.archive import archive_all
 from services.fusion.dicom.exporter import Exporter
 from services.fusion.drift import DriftWatch
 from services.fusion.lost import LedgerWatch
+from services.fusion.queues import Queues
 from services.fusion.retention import sweep
 from services.fusion.settings import FusionSettings
 from services.fusion.webhooks.courier import Courier
@@ -25,7 +26,7 @@ from shared.audit.trail import Trail
 from shared.blob_store import BlobStore
 from shared.client_ids import erase
 from shared.errors import BrokerUnavailableError, MediScanError
-from shared.ledger import Ledger
+from shared.ledger import Action, Ledger
 from shared.names import JobRef, Priority, Stage
 from shared.observe import cluster, metrics
 from shared.observe.house_metrics import HouseCollector
@@ -73,6 +74,7 @@ class Reaper:
         self._settings = settings
         self._ledger = ledger
         self._blobs = blobs
+        self._queues = Queues(app)
         self._watch = LedgerWatch(ledger, blobs, settings)
         self._sealer = Sealer(ledger, Trail(blobs))
         self._drift = DriftWatch(ledger)
@@ -82,7 +84,11 @@ class Reaper:
         """Handle one batch; True if there may be more at once. An absent ledger or store is tried again later."""
         try:
             self._ledger.reaper_beat()
-            found = self._reap()
+            # Unless a message is old enough to be suspected, the broker need not be asked.
+            waits_long = self._ledger.waits_long()
+            found = self._reap(self._queues.empty() if waits_long else self._queues.forget())
+            if waits_long:
+                self._rescue()
             self._erase_again()
             self._watch.look()
             self._seal_in_time()
@@ -93,16 +99,24 @@ class Reaper:
             return False
         return found >= self._settings.reaper_batch
 
-    def _reap(self) -> int:
+    def _reap(self, empty: set[Stage]) -> int:
         refs = self._ledger.due(self._settings.reaper_batch)
         if refs:
             deserted = {stage for stage, workers in self._ledger.alive().items() if not workers}
-            actions = self._ledger.reap(refs, empty=self._empty_queues(), deserted=deserted)
-            for action in actions:
-                if action.stage is not None:
-                    self._publish(action.ref, action.stage, action.priority)
-            self._archive([action.ref for action in actions if action.stage is None])
+            self._carry_out(self._ledger.reap(refs, empty=empty, deserted=deserted))
         return len(refs)
+
+    def _rescue(self) -> None:
+        """What waits with a lost message need not wait for the job's next look, which may be far off by now."""
+        empty = self._queues.empty_for(self._settings.republish_after_s)
+        refs = self._ledger.suspects(self._settings.reaper_batch, empty=empty)
+        self._carry_out(self._ledger.reap(refs, empty=empty, deserted=set(), suspected=True))
+
+    def _carry_out(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            if action.stage is not None:
+                self._publish(action.ref, action.stage, action.priority)
+        self._archive([action.ref for action in actions if action.stage is None])
 
     # What fails here stays due and comes round again; one job that fails must not hold up the others.
 
@@ -132,12 +146,6 @@ class Reaper:
         for ref in self._ledger.to_erase_again(self._settings.reaper_batch):
             erase(self._blobs, ref)
             self._ledger.erased_again(ref)
-
-    def _empty_queues(self) -> set[Stage]:
-        try:
-            return {stage for stage, waiting in queue.depths(self._app).items() if not waiting}
-        except BrokerUnavailableError:
-            return set()  # unknown is not empty: publishing now would fail anyway
 
     def _seal_in_time(self) -> None:
         if time.monotonic() >= self._next_seal:

@@ -31,7 +31,7 @@ from shared.contracts import (
 )
 from shared.contracts import JobError as Problem
 from shared.job_state import JobState, StageState
-from shared.ledger import line, scripts
+from shared.ledger import line, scripts, suspects
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
@@ -408,12 +408,30 @@ class Ledger:
             found = cast(list[str], self._redis.zrangebyscore(Key.DUE, "-inf", now, start=0, num=limit))
         return [JobRef.parse(text) for text in found]
 
-    def reap(self, refs: Sequence[JobRef], *, empty: set[Stage], deserted: set[Stage]) -> list[Action]:
+    def waits_long(self) -> bool:
+        """Whether any job waits so long that its message may be suspected to be lost."""
+        with converted():
+            return suspects.waits_long(self._redis, republish_after_s=self._settings.republish_after_s)
+
+    def suspects(self, limit: int, *, empty: set[Stage]) -> list[JobRef]:
+        """Jobs whose message is probably lost although they are not due, up to `limit` of a stage and priority.
+
+        empty: stages whose queue has held no message for `republish_after_s`.
+        """
+        after_s = self._settings.republish_after_s
+        with converted():
+            return suspects.suspects(self._redis, empty=empty, republish_after_s=after_s, limit=limit)
+
+    def reap(
+        self, refs: Sequence[JobRef], *, empty: set[Stage], deserted: set[Stage], suspected: bool = False
+    ) -> list[Action]:
         """Look at each job once; what to do outside comes back.
 
         empty: stages whose queue holds no message. deserted: stages with no worker alive.
+        suspected: also where a job is not due, whose message is lost then; any other is left alone.
         """
         flags = [str(int(stage in group)) for group in (empty, deserted) for stage in Stage]
+        flags.append(str(int(suspected)))
         found = self._run_each("reap", [_Call(ref, flags, ()) for ref in refs])
         return [action for ref, todo in zip(refs, found, strict=True) for action in _actions(ref, todo)]
 

@@ -14,7 +14,7 @@ from shared.settings import Settings
 from shared.token_bucket import LIBRARY
 
 #: Messages published this close together may be claimed in either order without one being lost.
-_REORDER_SLACK_S = 2.0
+REORDER_SLACK_S = 2.0
 #: Ended jobs are counted by windows of this length, and this many of them are kept: a minute and the one under way.
 DRAIN_WINDOW_S, DRAIN_WINDOWS = 10, 7
 #: A finished job not archived by then is archived by the reaper.
@@ -88,7 +88,7 @@ def _tables() -> str:
 
 def _knobs(settings: Settings) -> str:
     values = {name: getattr(settings, name) for name in _KNOBS}
-    values |= {"reorder_slack_s": _REORDER_SLACK_S, "archive_after_s": _ARCHIVE_AFTER_S}
+    values |= {"reorder_slack_s": REORDER_SLACK_S, "archive_after_s": _ARCHIVE_AFTER_S}
     return f"local KNOB = {{{', '.join(f'{name} = {value}' for name, value in values.items())}}}"
 
 

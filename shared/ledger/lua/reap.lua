@@ -1,8 +1,10 @@
--- ARGV: ref, then for ml, gemini, fusion: '1' if its queue is empty; then the same for: no worker alive.
+-- ARGV: ref, then for ml, gemini, fusion: '1' if its queue is empty; then the same for: no worker alive; then '1' where
+-- a message is suspected to be lost, however long the job's next look is off.
 -- Looks at one due job; returns its priority, then what the reaper must do outside: 'archive', or stages to publish.
 -- Safe to run twice at once: the second run finds the job no longer due.
 local EMPTY = {ml = ARGV[2] == '1', gemini = ARGV[3] == '1', fusion = ARGV[4] == '1'}
 local DESERTED = {ml = ARGV[5] == '1', gemini = ARGV[6] == '1', fusion = ARGV[7] == '1'}
+local SUSPECTED = ARGV[8] == '1'
 local LOST = 'The worker died or hung each time this was tried.'
 local publish = {}
 
@@ -35,6 +37,18 @@ local function look_at_pending(stage)
   end
 end
 
+-- Its message is old enough to be suspected, and lost. One that was just published again is not old, so saying this
+-- twice does it once; one that was put off has none yet.
+local function is_suspect(stage)
+  local published = number(stage .. '.published_at')
+  if not SUSPECTED or is_over() or stage_state(stage) ~= 'pending' or published == 0 then return false end
+  return NOW >= published + KNOB.republish_after_s and is_lost(stage)
+end
+
+local function must_look_at_pending(stage)
+  return NOW >= number(stage .. '.look_at') or is_suspect(stage)
+end
+
 -- Its worker died, hangs, or was cut off.
 local function look_at_expired_lease(stage)
   count('rescued:' .. stage)
@@ -51,7 +65,7 @@ end
 local function look_at_stage(stage)
   if is_over() then return end
   local state = stage_state(stage)
-  if state == 'pending' and NOW >= number(stage .. '.look_at') then look_at_pending(stage) end
+  if state == 'pending' and must_look_at_pending(stage) then look_at_pending(stage) end
   if state == 'claimed' and NOW >= number(stage .. '.lease_until') then look_at_expired_lease(stage) end
 end
 
@@ -73,7 +87,7 @@ if not load_job() then
   return {}
 end
 local due = tonumber(redis.call('ZSCORE', KEY_DUE, REF) or 'inf')
-if due > NOW then return {} end
+if due > NOW and not (is_suspect('ml') or is_suspect('gemini') or is_suspect('fusion')) then return {} end
 if is_over() then
   redis.call('ZADD', KEY_DUE, NOW + KNOB.archive_after_s, REF)
   return {J.priority, 'archive'}

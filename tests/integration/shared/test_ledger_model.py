@@ -241,6 +241,12 @@ class LedgerMachine(RuleBasedStateMachine):
         due = self.jobs.ledger.due(100)
         self.call(lambda: self.jobs.ledger.reap(due, empty=empty, deserted=deserted))
 
+    @rule(empty=st.sets(st.sampled_from(Stage)), named=st.sets(refs))
+    def reap_suspects(self, empty: set[Stage], named: set[JobRef]) -> None:
+        """Those that the ledger suspects, and others: it must not matter whom somebody suspects."""
+        found = [*self.jobs.ledger.suspects(100, empty=empty), *sorted(named)]
+        self.call(lambda: self.jobs.ledger.reap(found, empty=empty, deserted=set(), suspected=True))
+
     @rule(ref=refs, stage=st.sampled_from(Stage), times=st.integers(1, MAX_DELIVERIES + 1))
     def workers_die(self, ref: JobRef, stage: Stage, times: int) -> None:
         for _ in range(times):

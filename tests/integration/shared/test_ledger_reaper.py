@@ -1,6 +1,6 @@
 """The reaper rescues what was lost, leaves alone what is only waiting, and ends every wait."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -194,6 +194,93 @@ def test_after_the_clock_was_set_back_waiting_messages_do_not_look_lost(jobs: Jo
     jobs.claim(later, Stage.ML)  # what is claimed now counts again
     jobs.long_ago(waiting, "ml.look_at")
     assert jobs.reap(waiting) == [Stage.ML]
+
+
+# --- lost messages of jobs that are looked at rarely ------------------------------------------------------
+
+
+def looked_at_rarely(jobs: Jobs, ref: JobRef, stage: Stage) -> None:
+    """As if the job had waited for a minute in a deep backlog: its next look is an hour off."""
+    later = jobs.now() + 3600
+    jobs.long_ago(ref, f"{stage}.published_at", seconds=_LONG_S)
+    if stage is not Stage.FUSION:
+        jobs.redis.zadd(Key.work(stage, Priority.ROUTINE), {str(ref): jobs.now() - _LONG_S})
+    jobs.redis.hset(Key.job(ref), f"{stage}.look_at", f"{later:.6f}")
+    jobs.redis.zadd(Key.DUE, {str(ref): later})
+
+
+def rescued(jobs: Jobs, *, empty: Collection[Stage] = ()) -> list[tuple[JobRef, Stage | None]]:
+    """What the reaper publishes although it is not due."""
+    refs = jobs.ledger.suspects(100, empty=set(empty))
+    actions = jobs.ledger.reap(refs, empty=set(empty), deserted=set(), suspected=True)
+    return [(action.ref, action.stage) for action in actions]
+
+
+@pytest.mark.parametrize("stage", [Stage.ML, Stage.GEMINI])
+def test_what_a_queue_lost_is_published_long_before_its_next_look(make_jobs: MakeJobs, stage: Stage) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    ref = pending(jobs, stage)
+    looked_at_rarely(jobs, ref, stage)
+    assert jobs.ledger.waits_long()
+    assert rescued(jobs) == []
+
+    assert rescued(jobs, empty={stage}) == [(ref, stage)]
+
+    assert rescued(jobs, empty={stage}) == []  # its message is young again
+    assert jobs.due_at(ref) == pytest.approx(jobs.now() + 5, abs=1)
+    assert jobs.ledger.counters()[f"republished:{stage}"] == 1
+
+
+def test_what_was_overtaken_is_published_long_before_its_next_look(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    lost, later = pending(jobs, Stage.ML), pending(jobs, Stage.ML)
+    looked_at_rarely(jobs, lost, Stage.ML)
+    jobs.claim(later, Stage.ML)
+
+    assert rescued(jobs) == [(lost, Stage.ML)]
+
+
+def test_a_deep_healthy_backlog_is_not_suspected(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    refs = [pending(jobs, Stage.ML) for _ in range(20)]
+    for ref in refs:
+        looked_at_rarely(jobs, ref, Stage.ML)
+    jobs.claim(refs[0], Stage.ML)
+
+    assert jobs.ledger.waits_long()
+    assert jobs.ledger.suspects(100, empty={Stage.GEMINI, Stage.FUSION}) == []
+
+
+def test_who_waits_only_a_moment_is_not_suspected(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
+    pending(jobs, Stage.ML)
+
+    assert not jobs.ledger.waits_long()
+    assert jobs.ledger.suspects(100, empty=set(EVERY_STAGE)) == []
+
+
+def test_what_was_put_off_is_not_suspected(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=1, retry_pause_s=100)
+    ref = pending(jobs, Stage.ML)
+    claim = jobs.claim(ref, Stage.ML)
+    jobs.ledger.put_off(claim)
+    jobs.redis.zadd(Key.work(Stage.ML, Priority.ROUTINE), {str(ref): jobs.now() - _LONG_S})
+    before = jobs.stored(ref)
+
+    assert rescued(jobs, empty=EVERY_STAGE) == []
+    assert jobs.ledger.reap([ref], empty=set(EVERY_STAGE), deserted=set(), suspected=True) == []
+    assert jobs.stored(ref) == before
+
+
+@pytest.mark.parametrize("state", sorted(TERMINAL))
+def test_suspicion_moves_nothing_that_is_over(jobs: Jobs, state: JobState) -> None:
+    ref = jobs.ended(state)
+    assert jobs.ledger.archived(ref)
+    before = jobs.stored(ref)
+
+    assert jobs.ledger.reap([ref], empty=set(EVERY_STAGE), deserted=set(), suspected=True) == []
+    assert jobs.stored(ref) == before
+    assert jobs.due_at(ref) is None
 
 
 # --- dead workers -----------------------------------------------------------------------------------------
