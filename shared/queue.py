@@ -46,6 +46,8 @@ def _configuration() -> dict[str, Any]:
         "task_publish_retry_policy": _PUBLISH_RETRY,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A broker that refuses a worker, being full when it connects, is tried again like one that is away.
+        "broker_channel_error_retry": True,
         "worker_cancel_long_running_tasks_on_connection_loss": True,
         # A stopping worker first lets running tasks end; compose and the demo wait a little longer than this.
         "worker_soft_shutdown_timeout": 8,

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Timer
 
@@ -36,23 +36,33 @@ def stop_within(limit_s: float) -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Around a worker's life: an end that nobody asked for is logged, for a supervisor to find the reason there."""
+    """Around a worker's life: an end that nobody asked for is logged, and has a status that says so to a supervisor.
+
+    Celery ends with status 0 also where it gives up.
+    """
     told: list[str] = []
 
     def note(**said: object) -> None:
         told.append(str(said.get("sig")))
 
     worker_shutting_down.connect(note, weak=False)
-    status: object = 0
     try:
         yield
     except BaseException as error:
-        status = error.code if isinstance(error, SystemExit) else type(error).__name__
+        _told_or_logged(told, error.code if isinstance(error, SystemExit) else type(error).__name__)
         raise
+    else:
+        _told_or_logged(told, 0)
     finally:
         worker_shutting_down.disconnect(note)
-        if not told:
-            log.critical("this worker ends without having been told to, status %s", status)
+
+
+def _told_or_logged(told: Sequence[str], status: object) -> None:
+    if told:
+        return
+    log.critical("this worker ends without having been told to, status %s", status)
+    if not status:
+        raise SystemExit(1)
 
 
 def _end(limit_s: float) -> None:

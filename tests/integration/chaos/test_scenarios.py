@@ -1,4 +1,4 @@
-"""Disasters with an outcome of their own: an emptied ledger, a blob store that is full for long."""
+"""Disasters with an outcome of their own: an emptied ledger, a blob store that is full for long, a full broker."""
 
 import resource
 import shutil
@@ -149,3 +149,22 @@ def is_stepped(arena: Arena, aim: float) -> bool:
 def ledger_ahead(arena: Arena) -> float:
     with arena.cluster.ledger_server.client() as client:
         return float(client.time()[0]) - time.time()
+
+
+def test_a_broker_that_comes_back_full_ends_no_worker() -> None:
+    workers = ("ml_worker", "fusion")
+    with Cluster(GEMINI_ENABLED="false") as cluster:
+        assert cluster.run(scan(64))["state"] == "completed"
+        cluster.broker_server.stop(kill=True)
+        cluster.broker_server.start("--maxmemory", "1", "--maxmemory-policy", "noeviction")
+        for worker in workers:
+            wait_until(partial(is_refused, cluster, worker), what=f"{worker} is refused")
+        waiting = cluster.submit(scan(64))["id"]
+        with cluster.broker_server.client() as broker:
+            broker.config_set("maxmemory", 0)
+        assert cluster.finished(waiting, timeout_s=60)["state"] == "completed"
+        assert [worker for worker in workers if not cluster.is_running(worker)] == []
+
+
+def is_refused(cluster: Cluster, worker: str) -> bool:
+    return "OutOfMemory" in cluster.log(worker).read_text()

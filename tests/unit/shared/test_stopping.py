@@ -19,9 +19,17 @@ def test_an_end_by_itself_is_logged_with_its_status(
     assert record.getMessage().endswith(("status 3", "status ValueError"))
 
 
-def test_returning_is_an_end_too(caplog: pytest.LogCaptureFixture) -> None:
-    with explained():
+def test_returning_is_an_end_too_and_no_success(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end, explained():
         pass
+    assert end.value.code == 1
+    assert "status 0" in caplog.text
+
+
+def test_celery_giving_up_is_no_success(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(SystemExit) as end, explained():
+        raise SystemExit(0)
+    assert end.value.code == 1
     assert "status 0" in caplog.text
 
 
