@@ -71,7 +71,7 @@ _READING = MlReading(
     peak_box=Box(left=146, top=109, width=37, height=37),
     conformal_set=(Label.POSITIVE,),
     ood_score=0.62,
-    model=ModelRef(name=_MODEL, version="0.3.0", sha256=_SHA256),
+    model=ModelRef(name=_MODEL, version="0.4.0", sha256=_SHA256),
     body_part=("BRAIN",),
     timings_ms={"fetch": 0.4, "decode": 2.1, "infer": 2.3, "preview": 1.2, "total": 6.0},
 )
@@ -87,7 +87,7 @@ _RESULT = FusedResult(
     review_reasons=(),
     fallback=Fallback(reason=SkippedReason.NOT_CONFIGURED, detail="No second reader is configured."),
     provenance=(
-        Voice(reader="ml", label=Label.POSITIVE, p_positive=0.93, weight=1, source=f"{_MODEL} 0.3.0"),
+        Voice(reader="ml", label=Label.POSITIVE, p_positive=0.93, weight=1, source=f"{_MODEL} 0.4.0"),
     ),
     explanation="The ML model reads Positive (P(positive) 0.93). There is no second reading (not configured).",
 )
@@ -195,7 +195,7 @@ ANSWERS: dict[str, Mapping[str, BaseModel]] = {
     },
     "ModelList": {
         "one model": ModelList(
-            models=(ModelEntry(id=f"{_MODEL}/0.3.0", is_default=True, card={"labels": ["Healthy", "Sick"]}),)
+            models=(ModelEntry(id=f"{_MODEL}/0.4.0", is_default=True, card={"labels": ["Healthy", "Sick"]}),)
         )
     },
     "Readiness": {

@@ -26,7 +26,7 @@ class MlWorkerSettings(PolicySettings, DecodeSettings):
         SHIPPED_MODELS, description="Folder of model bundles, `<name>/<version>/card.json`."
     )
     model_name: str = Field("brain-mri-mobilenetv2", description="The bundle that reads.")
-    model_version: str = Field("0.3.0", description="The version of that bundle.")
+    model_version: str = Field("0.4.0", description="The version of that bundle.")
     model_variant: Literal["int8", "float32"] = Field(
         "int8", description="`int8` is smaller and faster, `float32` the reference."
     )

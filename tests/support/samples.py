@@ -186,7 +186,7 @@ def cluster_view(**changed: Any) -> ClusterView:
         "gemini_circuit": {"state": "closed"},
         "ledger_memory": {"used_bytes": 3_100_000, "limit_bytes": 512_000_000},
         "blobs": {"state": "ok", "free_bytes": 81_000_000_000},
-        "models": ({"id": "brain-mri-mobilenetv2/0.3.0", "is_default": True},),
+        "models": ({"id": "brain-mri-mobilenetv2/0.4.0", "is_default": True},),
         "drift": (model_drift(),),
     }
     return ClusterView.model_validate({**usual, **changed})

@@ -20,7 +20,7 @@ from tests.support.cluster import Cluster
 from tests.support.launch import ROOT
 
 _FOLDER = ROOT / "docs/images"
-_DOUBTING = "0.3.0-as-shipped"
+_DOUBTING = "0.4.0-as-shipped"
 _QUALITY = 86
 _DESK = {"width": 1280, "height": 860}
 _HAND = {"width": 390, "height": 844}

@@ -12,13 +12,20 @@ _TRAINED = {
     "cross-validation": "By networks that never saw that image's group, from the card. Intervals over groups.",
 }
 
+#: Of a measurement what stands elsewhere on the page: its title, and the points of its pictures.
+_SHOWN_ELSEWHERE = {"split", "roc", "reliability"}
+
 
 def page(found: dict[str, Any], pictures: dict[str, list[str]]) -> str:
     """The whole page: `found` as it goes to JSON, and the pictures of each section."""
     model = found["model"]
     parts = []
     for name, figures_of in found["sets"].items():
-        rows = [{"figure": key, "value": value} for key, value in figures_of.items() if key != "split"]
+        rows = [
+            {"figure": key, "value": value}
+            for key, value in figures_of.items()
+            if key not in _SHOWN_ELSEWHERE
+        ]
         parts += [report.heading(name, figures_of["split"]), report.plots(pictures[name]), report.table(rows)]
     parts += [report.heading("Images of another kind"), report.table(_named(found["outliers"]))]
     parts += [report.heading("Robustness", "Strengths from left to right as written below each plot.")]

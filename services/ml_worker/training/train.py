@@ -129,7 +129,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--backbone", choices=sorted(BACKBONES), default="mobilenetv2")
     add("--out", type=Path, required=True, help="folder that bundles are written to")
     add("--about", default="brain-mri", help="words for the card (default: %(default)s)")
-    add("--version", default="0.3.0", help="of the bundle (default: %(default)s)")
+    add("--version", default="0.4.0", help="of the bundle (default: %(default)s)")
     add("--outliers", type=Path, nargs="*", default=[], help="images of another kind, to try the OOD gate on")
     add(
         "--near",

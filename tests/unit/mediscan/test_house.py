@@ -29,7 +29,7 @@ def test_queues_workers_and_pace_are_there() -> None:
     ):
         assert part in text
     assert "not configured 120 · timeout 3" in text
-    assert "brain-mri-mobilenetv2/0.3.0 (default)" in text
+    assert "brain-mri-mobilenetv2/0.4.0 (default)" in text
 
 
 @pytest.mark.parametrize(
