@@ -41,6 +41,8 @@ def test_every_section_of_the_report(data: Path, monkeypatch: pytest.MonkeyPatch
     shown = found["training"]["cross-validation"]["cross_validation"]
     assert shown["auc_interval"] == list(card.metrics["cross_validation"].auc_interval)
     page = (out / "report.html").read_text()
+    assert "<td>auc</td>" in page
+    assert "<td>roc</td>" not in page  # its points are in the picture and in the JSON
     assert "<h2>Leave one source out</h2>" in page
     assert page.count("<svg") == 4 * len(found["sets"]) + len(few)
     assert "data:image" not in page
