@@ -41,7 +41,7 @@ e2e: $(VENV)/.test ## Build and start the compose stack, drive jobs through it a
 outage: $(VENV)/.test ## The pace of ML readings with Gemini down against Gemini well, in turns (ARGS="--kind overloaded")
 	$(BIN)/python -m benchmarks.gemini_outage $(ARGS)
 
-gemini-memory: $(VENV)/.test ## Whether what a Gemini worker holds grows for ever (ARGS="--calls 20000 --unbound")
+gemini-memory: $(VENV)/.test ## Whether what a Gemini worker holds grows for ever (ARGS="--jobs 20000 --unbound")
 	$(BIN)/python -m benchmarks.gemini_memory $(ARGS)
 
 bench: $(VENV)/.test $(PEERS)/.installed ## How fast, beside whom, and where the time goes: var/bench (ARGS="--short" for four minutes)

@@ -1,9 +1,14 @@
 """What the kernel says of processes: processor time, memory, and who started whom."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
+#: The first line of a region in `smaps`: addresses, rights, offset, device, inode and, of most, a name.
+_REGION = re.compile(r"[0-9a-f]+-[0-9a-f]+ ")
+_UNNAMED = 5
+_ARENA_BYTES = 64 << 20
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -57,6 +62,29 @@ def private_mib(pid: int) -> float:
 def resident_mib(pid: int) -> float:
     """Resident set size, what is shared counted whole; 0 if it is gone."""
     return _smaps(pid, "Rss:")
+
+
+def malloc_mib(pid: int) -> float:
+    """Resident in the arenas of glibc's malloc, used and kept for later, large blocks left out; 0 if it is gone."""
+    total, is_arena = 0, False
+    try:
+        lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
+    except OSError:
+        return 0.0
+    for line in lines:
+        if _REGION.match(line):
+            is_arena = _is_arena(line)
+        elif is_arena and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total / 1024
+
+
+def _is_arena(region: str) -> bool:
+    """The first is the heap; each other one begins at a multiple of 64 MiB and has no name."""
+    addresses, rights, *_ = region.split()
+    begin = int(addresses.partition("-")[0], 16)
+    is_nameless = len(region.split()) == _UNNAMED
+    return region.endswith("[heap]") or (is_nameless and "w" in rights and begin % _ARENA_BYTES == 0)
 
 
 def _smaps(pid: int, name: str) -> float:

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -92,21 +93,21 @@ class Auditor:
 
     # --- jobs ---------------------------------------------------------------------------------------------
 
+    def _wait_until(self, fact: Callable[[], bool], timeout_s: float) -> None:
+        # That it does not come true is an answer as well.
+        wait_until(fact, timeout_s=timeout_s, least_s=0)
+
     def _wait_until_quiet(self) -> None:
         server = self._arena.cluster.ledger_server
         with server.client() as ledger:
             try:
-                wait_until(
-                    lambda: not ledger.exists(Key.DUE), timeout_s=self._settle_s, what="nothing is due"
-                )
+                self._wait_until(lambda: not ledger.exists(Key.DUE), self._settle_s)
             except AssertionError:
                 left = ledger.zrange(Key.DUE, 0, 9)
                 self._claim(fact=False, otherwise=f"{ledger.zcard(Key.DUE)} jobs stay due, such as {left}")
         with self._arena.cluster.broker_server.client() as broker:
             try:
-                wait_until(
-                    lambda: not messages.lists(broker), timeout_s=self._settle_s, what="no message waits"
-                )
+                self._wait_until(lambda: not messages.lists(broker), self._settle_s)
             except AssertionError:
                 waiting = {name: len(found) for name, found in messages.lists(broker).items()}
                 self._claim(fact=False, otherwise=f"messages stay in the queues: {waiting}")
@@ -145,11 +146,8 @@ class Auditor:
         with self._arena.cluster.ledger_server.client() as ledger:
             timeout_s = self._arena.settings().cache_ttl_s + self._settle_s
             try:
-                wait_until(
-                    lambda: next(iter(ledger.scan_iter("mediscan:job:*", count=10_000)), None) is None,
-                    timeout_s=timeout_s,
-                    what="finished jobs leave Redis",
-                )
+                jobs = partial(ledger.scan_iter, "mediscan:job:*", count=10_000)
+                self._wait_until(lambda: next(iter(jobs()), None) is None, timeout_s)
             except AssertionError:
                 left = [str(key) for key in ledger.scan_iter("mediscan:job:*")]
                 self._claim(fact=False, otherwise=f"{len(left)} jobs stay in Redis, such as {left[:3]}")

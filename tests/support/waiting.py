@@ -9,6 +9,8 @@ T = TypeVar("T")
 
 #: A busy machine starts a process in half a minute. Where the fact comes, patience costs nothing.
 _LEAST_S = 60.0
+#: Looking costs the two processors that make the fact come true: who has waited long looks less often.
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S, _PAUSE_SHARE = 0.01, 0.1, 0.1
 
 
 def wait_until(
@@ -19,11 +21,12 @@ def wait_until(
     least_s: 0 where not coming true is an answer as well.
     """
     timeout_s = max(timeout_s, least_s)
-    give_up = time.monotonic() + timeout_s
+    begun = time.monotonic()
     while True:
         value = fact()
         if value:
             return value
-        if time.monotonic() > give_up:
+        waited_s = time.monotonic() - begun
+        if waited_s > timeout_s:
             raise AssertionError(f"not true within {timeout_s} s: {what or fact}")
-        time.sleep(0.01)
+        time.sleep(min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, waited_s * _PAUSE_SHARE)))

@@ -20,6 +20,9 @@ from tests.support.waiting import wait_until
 
 _JOBS = 200
 _HOUSE = 20
+_ROOM_BYTES = 800_000
+#: `MEDISCAN_MAX_LEDGER_MEMORY` as it is without a word.
+_TAKEN_UP_TO = 0.8
 #: A client that obeys gives up after so many refusals; each is followed by at least a second.
 _MOST_TRIES = 120
 
@@ -152,8 +155,8 @@ def test_a_ledger_near_its_memory_limit_takes_nothing_new_and_finishes_what_it_h
     accepted = []
     with cluster.ledger_server.client() as ledger:
         with held_up(cluster, "ml_worker"):
-            # Room for some hundred jobs, and for what a ledger that has worked holds besides: tables, scripts.
-            limit = int(ledger.info("memory")["used_memory"] / 0.55)
+            # Room for a hundred jobs or so, and for what a ledger that has worked holds besides: tables, scripts.
+            limit = int((ledger.info("memory")["used_memory"] + _ROOM_BYTES) / _TAKEN_UP_TO)
             ledger.config_set("maxmemory", limit)
             for _ in range(2000):
                 answer = cluster.http.post("/v1/jobs", files={"image": ("scan", scan())})
