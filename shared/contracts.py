@@ -386,6 +386,8 @@ class DicomSource(Message):
     number_of_frames: FrameNumber = 1
     #: Which of them the caller wants read.
     frame: FrameWish = "middle"
+    #: What is stored is a de-identified copy (DICOM PS3.15, Basic Profile), and these identifiers are the copy's.
+    deidentified: bool = False
 
 
 class ImageFacts(Message):

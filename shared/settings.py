@@ -6,7 +6,7 @@ Read from the environment with the prefix `MEDISCAN_` (and, for secrets, from fi
 
 import os
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import (
@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     blob_url: str = Field(
         "file://var/blobs",
         description="Where images and results are kept: `file://<folder>` or `s3://<bucket>/<prefix>`.",
+    )
+    dicom_store: Literal["original", "deidentified"] = Field(
+        "original",
+        description=(
+            "What is stored of a DICOM upload: `original`, or `deidentified`: a copy by the Basic Profile of DICOM "
+            "PS3.15, made while the file comes in. The same for gateway and reaper."
+        ),
     )
     log_level: str = Field(
         "INFO",

@@ -1,6 +1,8 @@
 """The fusion service's knobs: how often the reaper looks, and how webhooks are sent."""
 
-from pydantic import Field, SecretStr, field_validator
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.fusion.dicom.pacs import check_pacs_url
 from shared.dicom_results import DicomResult
@@ -74,6 +76,15 @@ class FusionSettings(PolicySettings):
         if not _chosen(given):
             raise ValueError("name at least one of sr, overlay, map")
         return given
+
+    @model_validator(mode="after")
+    def _has_a_study_to_send_to(self) -> Self:
+        if self.pacs_url and self.dicom_store == "deidentified":
+            raise ValueError(
+                "pacs_url cannot be used with dicom_store=deidentified: "
+                "results belong to the copy's study, which the PACS does not have"
+            )
+        return self
 
     @property
     def pacs_results(self) -> tuple[DicomResult, ...]:

@@ -123,6 +123,9 @@ class BatchIntake:
         item.digest = await source.digest()
 
     async def _store_archive(self) -> None:
+        if self.held.settings.dicom_store != "original":
+            said = "A zip is kept as it is while it is unpacked, and here only de-identified copies are: send images."
+            raise BadUploadError(said, code="archive_not_deidentified", status=415)
         self._archive = ArchiveStream(self.form)
         path = batch_path(self.ref, BatchBlob.ARCHIVE)
         await self.held.blobs.put_stream(path, self._archive.chunks())
@@ -182,7 +185,10 @@ class BatchIntake:
         return admitted
 
     async def _store(self, item: _Item, source: OneOfMany | OneEntry) -> ImageFacts:
-        upload, path = ImageUpload(source, self.held.settings), blob_path(item.ref, Blob.IMAGE)
+        upload, path = (
+            ImageUpload(source, self.held.settings, item.ref.tenant),
+            blob_path(item.ref, Blob.IMAGE),
+        )
         head = await upload.begin()
         if upload.is_whole:
             facts = (await upload.finish()).image

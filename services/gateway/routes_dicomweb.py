@@ -80,14 +80,16 @@ def _open(request: Request, held: Resources) -> Instances:
 
 async def _take(held: Resources, who: Caller, part: Instance, study: str | None) -> tuple[DicomSource, str]:
     """The image and the address of its job."""
-    upload = ImageUpload(part, held.settings)
+    upload = ImageUpload(part, held.settings, who.tenant)
     await upload.begin()
     source = check_instance(upload.source, study)
     await held.run(_check_modality, held, source)
     ref = JobRef(who.tenant, new_job_id())
     admitted = await held.run(admit, held, ref, who)
     admitted.check()
-    taken = await take_in(held, ref, upload, admitted, client_alias(source.sop_instance_uid))
+    # Under the UID that is kept of it: of a de-identified copy's original nothing is written down.
+    kept = upload.kept_source or source
+    taken = await take_in(held, ref, upload, admitted, client_alias(kept.sop_instance_uid))
     return source, taken.job.links.self
 
 

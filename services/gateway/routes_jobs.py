@@ -113,7 +113,7 @@ async def submit_as(request: Request, who: Submitter, job_id: OwnId) -> Response
 async def _submit(request: Request, who: Caller, alias: Alias | None) -> Response:
     held = resources.of(request)
     ref = JobRef(who.tenant, new_job_id())
-    upload = _open_upload(request, held.settings)
+    upload = _open_upload(request, held.settings, who.tenant)
     with held.uploads.one():
         admitted = await held.run(admit, held, ref, who)
         request.state.refusal_headers = admitted.headers()
@@ -239,13 +239,13 @@ async def _shown(held: Resources, who: Caller, job: JobView, headers: dict[str, 
     return _json(job, headers)
 
 
-def _open_upload(request: Request, settings: GatewaySettings) -> ImageUpload:
+def _open_upload(request: Request, settings: GatewaySettings, tenant: str) -> ImageUpload:
     check_declared(request.headers, settings.max_upload_bytes)
     decoder = MultipartDecoder(boundary_of(request.headers.get("content-type", "")))
     body = BodyReader(
         request.receive, max_bytes=settings.max_upload_bytes, timeout_s=settings.upload_timeout_s
     )
-    return ImageUpload(SubmissionForm(body, decoder, field_limits(settings)), settings)
+    return ImageUpload(SubmissionForm(body, decoder, field_limits(settings)), settings, tenant)
 
 
 async def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, JobRef]:

@@ -2,14 +2,16 @@
 
 import re
 from ipaddress import ip_network
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.names import DEFAULT_TENANT, TENANT_PATTERN
 from shared.settings import Seconds, Settings
 
 _MIB = 1 << 20
+#: Characters of a secret that nobody guesses.
+_LEAST_KEY = 32
 
 #: As browsers send it: lower case, nothing behind the port. `*` and `null` are nobody's.
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -45,6 +47,13 @@ class GatewaySettings(Settings):
     )
     max_metadata_bytes: int = Field(4096, ge=2, description="Largest `metadata` part, in bytes.")
     max_metadata_keys: int = Field(32, ge=0, description="Most entries in `metadata`.")
+    dicom_uid_key: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Secret of at least 32 characters that decides the UIDs of de-identified copies; the same at every "
+            "gateway, for as long as studies shall stay together. Needed with `dicom_store=deidentified`."
+        ),
+    )
     max_batch_items: int = Field(2000, ge=1, description="Most images in one batch.")
     max_batch_bytes: int = Field(
         512 * _MIB,
@@ -146,6 +155,12 @@ class GatewaySettings(Settings):
             "between; empty: none but our own."
         ),
     )
+
+    @model_validator(mode="after")
+    def _can_deidentify(self) -> Self:
+        if self.dicom_store == "deidentified" and len(self.dicom_uid_key.get_secret_value()) < _LEAST_KEY:
+            raise ValueError(f"dicom_uid_key must have at least {_LEAST_KEY} characters to de-identify")
+        return self
 
     @field_validator("cors_origins")
     @classmethod

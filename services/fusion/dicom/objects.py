@@ -12,7 +12,7 @@ from services.fusion.dicom.coded import ended
 from services.fusion.dicom.overlay import overlay
 from services.fusion.dicom.parametric_map import parametric_map
 from services.fusion.dicom.report import report
-from services.fusion.dicom.source import read_source
+from services.fusion.dicom.source import Source, read_source
 from shared.contracts import JobView, MlReading
 from shared.dicom_results import DicomResult, tracking_uid
 from shared.errors import ImageError
@@ -40,7 +40,7 @@ def objects(job: JobView, header: bytes, preview: bytes | None) -> Mapping[Dicom
             DicomResult.OVERLAY: overlay(job, ml, result, source, preview) if preview else None,
             DicomResult.MAP: parametric_map(job, ml, source),
         }
-        return {kind: _written(one, job) for kind, one in made.items() if one is not None}
+        return {kind: _written(one, job, source) for kind, one in made.items() if one is not None}
 
 
 def _settle(_: Dataset, element: DataElement, job: JobView) -> None:
@@ -51,7 +51,8 @@ def _settle(_: Dataset, element: DataElement, job: JobView) -> None:
         element.value = tracking_uid(job.id, "dimensions")
 
 
-def _written(made: Dataset, job: JobView) -> bytes:
+def _written(made: Dataset, job: JobView, source: Source) -> bytes:
+    source.mark_deidentified(made)
     made.walk(lambda dataset, element: _settle(dataset, element, job))
     made.InstanceCreationDate, made.InstanceCreationTime = ended(job).date(), ended(job).time()
     out = io.BytesIO()

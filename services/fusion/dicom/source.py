@@ -46,9 +46,14 @@ _WANTED = (
     "BodyPartExamined",
     "Laterality",
     "BurnedInAnnotation",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )
+#: How the image was de-identified.
+_METHOD = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
 #: Attributes that every object of a study must have, with or without a value (type 2).
 _ALWAYS = (
     "PatientName",
@@ -97,6 +102,13 @@ class Source:
                 setattr(made, keyword, self.dataset[keyword].value)
         if "BodyPartExamined" not in made and "Laterality" not in made:
             made.Laterality = None  # unknown (type 2)
+
+    def mark_deidentified(self, made: Dataset) -> None:
+        """Say of what was made from a de-identified copy that it names nobody either, and why."""
+        if self.dataset.get("PatientIdentityRemoved") == "YES":
+            for keyword in _METHOD:
+                if keyword in self.dataset:
+                    setattr(made, keyword, self.dataset[keyword].value)
 
     def reference(self) -> Dataset:
         """To it, as what something was made from."""

@@ -17,7 +17,7 @@ def opened(body: bytes) -> SubmissionForm:
 
 
 async def receive(body: bytes) -> tuple[Submission | None, list[bytes]]:
-    upload = ImageUpload(opened(body), settings())
+    upload = ImageUpload(opened(body), settings(), "ward")
     head = await upload.begin()
     if upload.is_whole:
         return await upload.finish(), [head]
@@ -44,7 +44,7 @@ def test_a_large_image_is_streamed_and_hashed() -> None:
     image = images.noise(3 * HEAD_BYTES)
 
     async def receiving() -> tuple[ImageUpload, bytes]:
-        upload = ImageUpload(opened(image_form(image)), settings())
+        upload = ImageUpload(opened(image_form(image)), settings(), "ward")
         head = await upload.begin()
         assert not upload.is_whole
         assert len(head) < 2 * HEAD_BYTES

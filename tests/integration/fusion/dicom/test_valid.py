@@ -11,8 +11,12 @@ import pytest
 from pydicom import dcmread
 
 from services.fusion.dicom.objects import objects
+from services.gateway.deidentified.rewriter import Rewriter
+from services.gateway.deidentified.uids import remapping
 from shared.dicom_results import DicomResult
+from tests.support import dicoms
 from tests.support.dicom_jobs import CAM, finished, preview
+from tests.support.dicom_planted import planted
 from tests.support.dicom_study import study
 from tests.support.samples import SKIPPED, ml_reading
 from tests.unit.fusion.dicom.test_objects import enhanced
@@ -82,3 +86,24 @@ def test_dcmtk_reads_the_report_and_all_attributes(tmp_path: Path) -> None:
             assert "Comprehensive SR Document" in done.stdout
             assert "Neoplasm" in done.stdout
             assert not [line for line in done.stderr.splitlines() if line.startswith("E:")]
+
+
+@pytest.mark.parametrize("syntax", [dicoms.EXPLICIT, dicoms.IMPLICIT, dicoms.RLE])
+def test_dciodvfy_finds_no_error_in_a_de_identified_copy_that_the_original_has_not(
+    tmp_path: Path, syntax: str
+) -> None:
+    files = {"sound": study()[1].file, "planted": planted(syntax), "enhanced": dicoms.enhanced()}
+    assert errors(tmp_path, copied(files["sound"])) == []
+    for name, file in files.items():
+        assert set(errors(tmp_path, copied(file))) <= set(errors(tmp_path, file)), name
+
+
+def copied(file: bytes) -> bytes:
+    rewriter = Rewriter(remapping("k" * 32, "ward"))
+    return rewriter.feed(file) + rewriter.close()
+
+
+def errors(folder: Path, data: bytes) -> list[str]:
+    file = folder / "one.dcm"
+    file.write_bytes(data)
+    return [line for line in complaints(file) if line.startswith("Error")]
