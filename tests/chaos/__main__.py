@@ -31,7 +31,7 @@ def main() -> int:
     long.add_argument("--seed", type=int, default=1, help="of the submissions")
     deep = commands.add_parser("backlog", help="submit more than the workers do, and watch who is refused")
     deep.add_argument("--minutes", type=float, default=5.0, help="how long")
-    deep.add_argument("--live", type=int, default=1000, help="unfinished jobs that the house takes")
+    deep.add_argument("--live", type=int, default=100, help="unfinished jobs that the house takes")
     deep.add_argument("--seed", type=int, default=1, help="of the submissions")
     args = parser.parse_args()
     return {"run": _chaos, "soak": _soak, "backlog": _backlog}[args.command](args)

@@ -25,8 +25,9 @@ class BacklogOptions:
 
     minutes: float
     seed: int
-    #: Unfinished jobs that the house takes; half of them from the one tenant there is.
-    live: int = 1000
+    #: Unfinished jobs that the house takes; half of them from the one tenant there is. Few, for the client shares the
+    #: workers' processors: on a busy machine it can be ahead of them by a hundred or so.
+    live: int = 100
 
 
 @dataclass
