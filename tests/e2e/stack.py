@@ -16,10 +16,15 @@ import httpx
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-SERVICES = ("gateway", "ml_worker", "gemini_worker", "fusion", "reaper", "ledger", "broker")
+PYTHON_SERVICES = ("gateway", "ml_worker", "gemini_worker", "fusion", "reaper")
+SERVICES = (*PYTHON_SERVICES, "ledger", "broker")
 
 #: Not a key of anything; looked for where it must not be.
 KEY = f"e2e-{uuid.uuid4().hex}"
+
+#: The image of the compose file, and what the tests make where it cannot be had.
+_PROMETHEUS = "prom/prometheus:v3.5.0"
+_STAND_IN = "mediscan/prometheus:e2e"
 
 #: A killed worker's job waits for its lease; the rest is as shipped.
 QUICK = {"MEDISCAN_ML_LEASE_S": "12", "MEDISCAN_ML_TIME_LIMIT_S": "10"}
@@ -46,6 +51,7 @@ class Stack:
         self._settings = folder / "settings.env"
         self._settings.write_text("")
         self._port = _free_port()
+        self._prometheus = _PROMETHEUS
         self._key_file = _write_key(folder)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
 
@@ -65,10 +71,17 @@ class Stack:
             self._take_key()
         wait_until(lambda: self.workers_alive("ml") >= ml_workers, timeout_s=60, what="the ML workers beat")
 
+    def watch(self) -> None:
+        """Start Prometheus beside the rest, of the image that is named or, where no registry has it, a stand-in."""
+        if _fails("docker", "image", "inspect", _PROMETHEUS) and _fails("docker", "pull", _PROMETHEUS):
+            docker("build", "-t", _STAND_IN, "-f", "tests/e2e/prometheus.Dockerfile", "tests/e2e")
+            self._prometheus = _STAND_IN
+        self.compose("up", "-d", "--no-deps", "prometheus")
+
     def down(self) -> None:
-        """Remove what `up` made, whatever state it is in."""
+        """Remove what `up` and `watch` made, whatever state it is in."""
         self.http.close()
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        self.compose("--profile", "observability", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     def containers(self, service: str) -> list[str]:
         """Ids of the service's containers, running or not."""
@@ -123,6 +136,7 @@ class Stack:
             # Seconds; its usual 60 are too few on a busy machine whose engine copies whole layers.
             "COMPOSE_HTTP_TIMEOUT": "300",
             "MEDISCAN_TAG": "e2e",
+            "MEDISCAN_PROMETHEUS_IMAGE": self._prometheus,
             "MEDISCAN_PORT": str(self._port),
             "MEDISCAN_GEMINI_ENABLED": "true",
             "MEDISCAN_GEMINI_API_KEY_FILE": str(self._key_file),

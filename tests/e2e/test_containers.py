@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.e2e.stack import KEY, SERVICES, Stack, docker, inspect
+from tests.e2e.stack import KEY, PYTHON_SERVICES, SERVICES, Stack, docker, inspect
 from tests.support.waiting import wait_until
 
-PYTHON_SERVICES = SERVICES[:5]
 _USER = "10001"
 
 
