@@ -9,6 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.gateway.lingering import Lingering
 from services.gateway.problems import MEDIA_TYPE
 from shared.contracts import Problem
 
@@ -53,13 +54,16 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
-        super().connection_made(transport)
+        self._is_read = True
+        super().connection_made(Lingering(transport, lambda: self._is_read))  # type: ignore[arg-type]
         self._refusal = _BAD
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._timer.cancel()
+        self._is_read = True
+        self.transport.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -73,7 +77,20 @@ class BoundedHttp(HttpToolsProtocol):
         """Wait for the head of one more request on this connection."""
         super().on_message_begin()
         self._timer.cancel()
+        self._is_read = False
         self._await_head()
+
+    def on_message_complete(self) -> None:
+        """The request is there to its end; where it is answered already, that was all that was waited for."""
+        super().on_message_complete()
+        self._is_read = True
+        if self.transport.is_closing():
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """The gateway ends: nobody is waited for who has been answered."""
+        self._is_read = True
+        super().shutdown()
 
     def on_headers_complete(self) -> None:
         """Pass the request on, or fail the parser, which refuses it."""
@@ -97,6 +114,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._timer = asyncio.get_running_loop().call_later(_LAST_LOOK_S, self._refuse, _TOO_SLOW)
 
     def _refuse(self, problem: Problem) -> None:
+        self._is_read = True
+        if self.transport.is_closing():  # answered, and what followed is nothing that could be
+            self.transport.close()
+            return
         body = problem.model_dump_json().encode()
         head = (
             f"HTTP/1.1 {problem.status} {_REASONS[problem.status]}",

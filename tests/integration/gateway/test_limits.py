@@ -1,10 +1,11 @@
 """More work than a caller or the house may have: refused before the body is read, with how long to wait."""
 
+import asyncio
 import math
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 
 import httpx
@@ -264,6 +265,28 @@ def test_a_ledger_that_takes_no_new_job_is_told_before_the_upload(
         undo()
 
     wait_until(lambda: house.submit(image).status_code == 202, what="jobs are taken again")
+
+
+async def answer_to_slow(house: House, body: bytes) -> httpx.Response:
+    """Of a client that goes on sending for a while after it has been answered, and only then reads."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        third = len(body) // 3
+        for start in (0, third, 2 * third):
+            yield body[start : start + third] if start < 2 * third else body[start:]
+            await asyncio.sleep(0.4)
+
+    headers = {"content-type": CONTENT_TYPE, "content-length": str(len(body))}
+    async with httpx.AsyncClient(base_url=house.url, timeout=60) as client:
+        return await client.post("/v1/jobs", content=pieces(), headers=headers)
+
+
+@pytest.mark.parametrize("image", [GOOD, LARGE], ids=["small", "large"])
+def test_who_is_refused_in_the_middle_of_an_upload_can_read_why(small: House, image: bytes) -> None:
+    small.accepted(GOOD)
+    small.accepted(GOOD)
+
+    assert_refused(asyncio.run(answer_to_slow(small, image_form(image))), 429, "tenant_full")
 
 
 def logged_commands(server: Server) -> int:
