@@ -10,6 +10,8 @@ from typing import Any
 
 #: For the rest of the request, which is thrown away as it comes. Our half is closed meanwhile: the answer is complete.
 LINGER_S = 3.0
+#: Nor more than this of it: an upload of the usual limit, and no body without end.
+LINGER_BYTES = 32 << 20
 
 
 class Lingering:
@@ -19,6 +21,7 @@ class Lingering:
         self._transport = transport
         self._is_read = is_read
         self._timer: asyncio.TimerHandle | None = None
+        self._thrown_away = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -41,6 +44,13 @@ class Lingering:
                 self._transport.write_eof()
             self._transport.resume_reading()  # it stands still where nobody took what came
             self._timer = asyncio.get_running_loop().call_later(LINGER_S, self.close_now)
+
+    def received(self, count: int) -> None:
+        """So many bytes came; once all is answered, only so many more are waited for."""
+        if self.lingers:
+            self._thrown_away += count
+            if self._thrown_away > LINGER_BYTES:
+                self.close_now()
 
     def close_now(self) -> None:
         """Close whatever the client says."""

@@ -55,7 +55,8 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first request."""
         self._is_read = True
-        super().connection_made(Lingering(transport, lambda: self._is_read))  # type: ignore[arg-type]
+        self._wire = Lingering(transport, lambda: self._is_read)
+        super().connection_made(self._wire)  # type: ignore[arg-type]
         self._refusal = _BAD
         self._await_head()
 
@@ -69,6 +70,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on; a head that is too long is not waited for to its end."""
         self._head_bytes += len(data)
+        self._wire.received(len(data))
         super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
