@@ -25,8 +25,13 @@ async def note(held: Resources, action: AuditAction, who: Caller, ref: JobRef) -
 
 async def note_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:
     """Record that `who` is about to see the job, if there is something to see."""
+    await held.run(record_read, held, who, ref, job)
+
+
+def record_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:
+    """`note_read` for a thread that may block."""
     if _tells(job):
-        await note(held, AuditAction.READ, who, ref)
+        held.ledger.audit.append(audited(AuditAction.READ, who.key_id, ref))
 
 
 async def note_listed(held: Resources, who: Caller, jobs: Iterable[JobView]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from services.gateway import lookup
 from services.gateway.audited import note_read
 from services.gateway.caller import Caller
 from services.gateway.events import Event, events
@@ -60,9 +61,12 @@ class EventStream(StreamingResponse):
                 heartbeat_at = now + heartbeat_s
             watch.known_version = self._job.version
             if await watch.woken(min(heartbeat_at, give_up) - now):
-                self._job = await look_again(self._held, watch, self._ref, self._job, give_up)
+                self._job = await look_again(self._held, watch, self._look, self._job, give_up)
                 for event in await self._fresh():
                     yield event.encode()
+
+    def _look(self) -> JobView:
+        return lookup.find(self._held, self._ref)
 
     def _is_at_end(self) -> bool:
         return self._job.state in TERMINAL or self._held.notices.stopping

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from services.gateway import intake, lookup, resources
 from services.gateway.admission import admit
-from services.gateway.audited import audited, note, note_read
+from services.gateway.audited import audited, note, note_read, record_read
 from services.gateway.body import BodyReader, check_declared
 from services.gateway.caller import Caller, Reader, Scope, Submitter
 from services.gateway.event_stream import EventStream
@@ -17,6 +17,7 @@ from services.gateway.intake import take_in
 from services.gateway.logic import (
     check_cancelled,
     check_retryable,
+    etag,
     field_limits,
     is_news,
     is_unchanged,
@@ -142,14 +143,13 @@ async def read(
     known = request.headers.get("if-none-match")
     preferred = preferred_wait_s(prefer) if wait is None else None
     wait_s = min(wait or preferred or 0, held.settings.max_wait_s)
-    found = until(held, ref, lambda job: is_news(job, known), wait_s, for_end=known is None)
+    found = _as_wished(held, who, ref, known, wait_s)
     job = await (unless_gone(request.receive, found) if wait_s else found)
     if job is None:
         return Response(status_code=CALLER_GONE)
     headers = poll_headers(job) | ({} if preferred is None else {"Preference-Applied": f"wait={wait_s}"})
     if is_unchanged(known, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    await note_read(held, who, ref, job)
     return _json(job, headers)
 
 
@@ -231,6 +231,30 @@ async def tried_again(request: Request, held: Resources, who: Caller, ref: JobRe
     return _json(job, headers, status=202)
 
 
+async def _as_wished(held: Resources, who: Caller, ref: JobRef, known: str | None, wait_s: float) -> JobView:
+    """The job once there is news of it, within `wait_s`; else as it stands. That it is read is recorded."""
+
+    def news(job: JobView) -> bool:
+        return is_news(job, known)
+
+    def look() -> JobView:
+        job = lookup.look(held, ref)
+        return _recorded(held, who, ref, job, known) if news(job) else job
+
+    def as_it_stands() -> JobView:
+        return _recorded(held, who, ref, lookup.find(held, ref), known)
+
+    job = await until(held, ref, look, news, wait_s, for_end=known is None) if wait_s else None
+    return await held.run(as_it_stands) if job is None else job
+
+
+def _recorded(held: Resources, who: Caller, ref: JobRef, job: JobView, known: str | None) -> JobView:
+    """The job, which is about to be told; by the thread that found it, for each hop between threads costs time."""
+    if not is_unchanged(known, etag(job)):
+        record_read(held, who, ref, job)
+    return job
+
+
 async def _shown(held: Resources, who: Caller, job: JobView, headers: dict[str, str]) -> Response:
     """The job, as far as a caller may see it who may have no right to read."""
     if Scope.READ not in who.scopes:
@@ -250,7 +274,9 @@ def _open_upload(request: Request, settings: GatewaySettings, tenant: str) -> Im
 
 async def _job(request: Request, who: Caller, job_id: str) -> tuple[Resources, JobRef]:
     held = resources.of(request)
-    ref = await held.run(lookup.reference, held, who.tenant, job_id)
+    ref = lookup.own_reference(who.tenant, job_id)
+    if ref is None:
+        ref = await held.run(lookup.reference, held, who.tenant, job_id)
     _note(request, ref)
     return held, ref
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive
 
-from services.gateway import lookup
 from services.gateway.notices import Watch
 from services.gateway.resources import Resources
 from shared.contracts import JobView
@@ -16,6 +15,9 @@ from shared.errors import LedgerUnavailableError
 from shared.names import JobRef
 
 T = TypeVar("T")
+
+#: A blocking call that finds a job as it stands.
+Look = Callable[[], JobView]
 
 #: One preference of RFC 7240, 4.3. A number of more digits is no wait that anybody means.
 _PREFERRED = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
@@ -28,30 +30,38 @@ def preferred_wait_s(prefer: str | None) -> int | None:
 
 
 async def until(
-    held: Resources, ref: JobRef, is_news: Callable[[JobView], bool], wait_s: float, *, for_end: bool = False
-) -> JobView:
-    """The job as soon as `is_news` of it, or as it stands `wait_s` seconds from now or when the gateway stops.
+    held: Resources,
+    ref: JobRef,
+    look: Look,
+    is_news: Callable[[JobView], bool],
+    wait_s: float,
+    *,
+    for_end: bool = False,
+) -> JobView | None:
+    """The job as soon as `is_news` of it; None where it is not `wait_s` seconds from now, or the gateway stops.
 
     for_end: the job's end alone is news, and nothing before it need be looked at.
-    NotFoundError as for `lookup.find`; TooManyError, HouseFullError where no more requests may wait. A ledger that
-    goes away meanwhile is waited for; LedgerUnavailableError where it is not back when the time is up.
+    Errors as of `look`; TooManyError, HouseFullError where no more requests may wait. A ledger that goes away
+    meanwhile is waited for; LedgerUnavailableError where it is not back when the time is up.
     """
-    job = await held.run(lookup.find, held, ref)
-    if wait_s <= 0 or is_news(job):
+    job = await held.run(look)
+    if is_news(job):
         return job
     give_up = time.monotonic() + wait_s
     with held.waits.one(ref.tenant), held.notices.watch(ref, for_end=for_end) as watch:
-        while not is_news(job) and not held.notices.stopping and (left := give_up - time.monotonic()) > 0:
+        while not held.notices.stopping and (left := give_up - time.monotonic()) > 0:
             watch.known_version = job.version
             await watch.woken(left)
-            job = await look_again(held, watch, ref, job, give_up)
-    return job
+            job = await look_again(held, watch, look, job, give_up)
+            if is_news(job):
+                return job
+    return None
 
 
-async def look_again(held: Resources, watch: Watch, ref: JobRef, seen: JobView, give_up: float) -> JobView:
+async def look_again(held: Resources, watch: Watch, look: Look, seen: JobView, give_up: float) -> JobView:
     """The job as it stands; as it was `seen` while the ledger is away and it is not yet `give_up` (monotonic)."""
     try:
-        return await held.run(lookup.find, held, ref)
+        return await held.run(look)
     except LedgerUnavailableError:
         if time.monotonic() >= give_up and not held.notices.stopping:
             raise

@@ -64,6 +64,27 @@ def test_not_changed_is_no_read(house: House) -> None:
     assert actions(house) == ["submitted", "read"]
 
 
+def test_whoever_waits_reads_once_however_often_the_job_is_looked_at(house: House) -> None:
+    ref = house.accepted(images.png())
+    assert house.http.get(url(ref), params={"wait": 1}).json()["queue"]["position"] == 1
+    assert actions(house) == ["submitted"]
+    settle_ml(house, ref)
+    answer = house.http.get(
+        url(ref), params={"wait": 1}
+    )  # looked at twice and told once: when the time is up
+    assert actions(house) == ["submitted", "read"]
+    tag = {"if-none-match": answer.headers["etag"]}
+    assert house.http.get(url(ref), params={"wait": 1}, headers=tag).status_code == 304
+    assert actions(house) == ["submitted", "read"]
+
+
+def test_the_end_that_somebody_waits_for_is_a_read(house: House) -> None:
+    ref = house.accepted(images.png())
+    complete(house, ref)
+    assert house.http.get(url(ref), params={"wait": 1}).json()["state"] == "completed"
+    assert actions(house) == ["submitted", "read"]
+
+
 def test_an_archived_result_is_read_too(house: House) -> None:
     ref = house.accepted(images.png())
     complete(house, ref)

@@ -2,10 +2,12 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.gateway import lookup
 from services.gateway.logic import etag, is_news
 from services.gateway.notices import Notices, Watch
 from services.gateway.resources import open_resources
@@ -76,14 +78,15 @@ def watching() -> Watch:
 def test_a_ledger_that_is_away_is_waited_for_until_the_time_is_up(tmp_path: Path) -> None:
     held = open_resources(settings(redis_url=f"unix://{tmp_path}/nobody", blob_url=f"file://{tmp_path}"))
     seen, watch = view(QUEUED), watching()
+    look = partial(lookup.look, held, QUEUED.ref)
     later, now = time.monotonic() + 600, time.monotonic()
     try:
-        assert run(look_again(held, watch, QUEUED.ref, seen, later)) == seen
+        assert run(look_again(held, watch, look, seen, later)) == seen
         assert watch.known_version is None, "or nobody would wake it once the ledger is back"
         with pytest.raises(LedgerUnavailableError):
-            run(look_again(held, watch, QUEUED.ref, seen, now))
+            run(look_again(held, watch, look, seen, now))
         held.notices.stop()
-        assert run(look_again(held, watch, QUEUED.ref, seen, now)) == seen
+        assert run(look_again(held, watch, look, seen, now)) == seen
     finally:
         held.close()
 
