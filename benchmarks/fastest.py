@@ -182,6 +182,7 @@ def _entrant(one: Entrant) -> dict[str, Any]:
         "name": one.name,
         "promise": one.promise,
         "absent": one.absent,
+        "broke": one.broke,
         "per_s": one.per_s,
         "spread": one.spread,
         "cpu_us": one.cpu_us,

@@ -37,8 +37,13 @@ class Entrant:
     alone: list[Idle] = field(default_factory=list)
     resident_mib: list[float] = field(default_factory=list)
     largest_mib: dict[str, float] = field(default_factory=dict)
-    #: Why it is not there.
-    absent: str = ""
+    #: Why rounds of it came to nothing.
+    broke: list[str] = field(default_factory=list)
+
+    @property
+    def absent(self) -> str:
+        """Why it is not there; empty where a round was measured."""
+        return self.broke[-1] if self.broke and not self.bursts else ""
 
     @property
     def per_s(self) -> float:
@@ -75,16 +80,14 @@ class Entrant:
 def race(
     kinds: Sequence[type[Subject]], images: Sequence[bytes], plan: Plan, say: Callable[[str], None]
 ) -> list[Entrant]:
-    """Run all rounds; who cannot start or breaks down stays in the list with the reason."""
+    """Run all rounds; who cannot start or breaks down in a round has the reason in its place."""
     entrants = [Entrant(kind.name, kind.promise) for kind in kinds]
     for number, (kind, entrant) in _turns(kinds, entrants, plan.rounds):
-        if entrant.absent:
-            continue
         try:
             _turn(kind, entrant, images, plan)
         except (CannotStartError, RuntimeError, OSError, EOFError) as error:
-            entrant.absent = f"{type(error).__name__}: {error}"[:400]
-            say(f"round {number}: {entrant.name}: {entrant.absent}")
+            entrant.broke.append(f"{type(error).__name__}: {error}"[:400])
+            say(f"round {number}: {entrant.name}: {entrant.broke[-1]}")
         else:
             last = entrant.bursts[-1]
             say(
@@ -107,8 +110,10 @@ def _turns(
 def _turn(kind: type[Subject], entrant: Entrant, images: Sequence[bytes], plan: Plan) -> None:
     with kind() as subject:
         saturate(subject, images, _WARM_UP)
-        entrant.bursts.append(saturate(subject, images, plan.burst(kind.name)))
-        entrant.alone.append(idle(subject, images, plan.idle_jobs))
+        burst = saturate(subject, images, plan.burst(kind.name))
+        alone = idle(subject, images, plan.idle_jobs)
+        entrant.bursts.append(burst)
+        entrant.alone.append(alone)
         memory = {pid: processes.private_mib(pid) for pid in subject.pids()}
         entrant.resident_mib.append(sum(memory.values()))
         for pid, role in subject.pids().items():

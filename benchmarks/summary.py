@@ -27,8 +27,9 @@ def _race_row(one: dict[str, Any], ours: dict[str, Any]) -> str:
     if one["absent"]:
         return f"| {one['name']} | not measured: {one['absent'][:80]} | | | | |"
     low, high = one["spread"]
+    broke = f", {len(one['broke'])} more broke down" if one["broke"] else ""
     return (
-        f"| {one['name']} | {one['per_s']:.0f} ({low:.0f}-{high:.0f}) | {ours['per_s'] / one['per_s']:.2f} x "
+        f"| {one['name']} | {one['per_s']:.0f} ({low:.0f}-{high:.0f}{broke}) | {ours['per_s'] / one['per_s']:.2f} x "
         f"| {one['cpu_us'] / 1000:.1f} | {one['idle_p50_ms']:.0f}, {one['idle_p99_ms']:.0f} "
         f"| {one['resident_mib']:.0f} |"
     )

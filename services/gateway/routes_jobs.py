@@ -239,7 +239,10 @@ async def _as_wished(held: Resources, who: Caller, ref: JobRef, known: str | Non
 
     def look() -> JobView:
         job = lookup.look(held, ref)
-        return _recorded(held, who, ref, job, known) if news(job) else job
+        if not news(job):
+            return job
+        told = job if job.ended_at else lookup.find(held, ref)  # with its place in line
+        return _recorded(held, who, ref, told, known)
 
     def as_it_stands() -> JobView:
         return _recorded(held, who, ref, lookup.find(held, ref), known)

@@ -38,6 +38,14 @@ def test_the_place_moves_up_as_others_are_taken_up_or_called_off(house: House) -
     assert [place(house, ref) for ref in (second, third, fourth)] == [None, 1, 2]
 
 
+def test_who_waited_for_news_is_told_the_place_too(house: House) -> None:
+    url = f"/v1/jobs/{house.accepted(images.png()).job_id}"
+    at_once = house.http.get(url)
+    waited = house.http.get(url, params={"wait": 5}, headers={"If-None-Match": '"another"'})
+    assert waited.json()["queue"]["position"] == 1
+    assert waited.headers["etag"] == at_once.headers["etag"]
+
+
 def test_stat_goes_ahead_of_every_routine_job_and_of_no_stat_job(house: House) -> None:
     routine = house.accepted(images.png())
     stats = [house.accepted(images.png(), priority="stat") for _ in range(2)]

@@ -11,6 +11,7 @@ def entrant(name: str, per_s: float, *, absent: str = "") -> dict[str, Any]:
     return {
         "name": name,
         "absent": absent,
+        "broke": [],
         "per_s": per_s,
         "spread": (per_s, per_s),
         "cpu_us": 10_000.0,
