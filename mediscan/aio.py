@@ -71,7 +71,7 @@ class AsyncClient:
         return await job.wait(timeout=timeout)
 
     async def submit(self, image: Image, **options: Unpack[Submission]) -> "AsyncJob":
-        """Submit one image: a path, or the bytes of a PNG or JPEG. The job is durable when this returns."""
+        """Submit one image: a path, or the bytes of a PNG, JPEG or DICOM file. The job is durable when this returns."""
         call = calls.submit(await _loaded(image), options, new_key=secrets.token_hex(16))
         return AsyncJob(self, await self._fetch(call, contracts.JobView))
 

@@ -52,6 +52,8 @@ class Shared(TypedDict, total=False):
     model: str
     #: True: an equal image of yours that was read already is not read again.
     deduplicate: bool
+    #: True: writing is part of the pictures, and they are not sent to Gemini.
+    burned_in_text: bool
     #: Where the server posts what became of the job.
     webhook_url: str
     #: Some of `job.completed`, `job.failed`, `job.cancelled`, `job.expired`; all unless given.
@@ -65,6 +67,8 @@ class Submission(Shared, total=False):
 
     #: An earlier finished job of yours, to compare with.
     prior_job_id: str
+    #: Which of a DICOM image's frames is read: `middle` unless given, `all`, or a number from 1.
+    frame: int | Literal["middle", "all"]
     #: An id of your choice: the job answers to it too, and a second submission under it is the same job.
     client_id: str
 
@@ -92,7 +96,7 @@ def load(image: Image) -> bytes:
 
 def submit(image: bytes, options: Submission, *, new_key: str) -> Call:
     """`POST /v1/jobs`, or `PUT /v1/jobs/{client_id}`. new_key: the Idempotency-Key where none is given."""
-    form = _fields(options) | {k: v for k, v in options.items() if k == "prior_job_id" and isinstance(v, str)}
+    form = _fields(options) | {k: str(v) for k, v in options.items() if k in _OF_ONE and v is not None}
     key = {"Idempotency-Key": options.get("idempotency_key") or new_key}
     if client_id := options.get("client_id"):
         return Call("PUT", _path("jobs", client_id), fields=form, files=(("image", image),))
@@ -241,11 +245,14 @@ def _fields(options: Shared) -> dict[str, str]:
     return form
 
 
+#: Fields of one image alone.
+_OF_ONE = frozenset({"prior_job_id", "frame"})
 #: Fields that are one word each.
-_PLAIN: tuple[Literal["priority", "model", "deduplicate", "webhook_url"], ...] = (
+_PLAIN: tuple[Literal["priority", "model", "deduplicate", "burned_in_text", "webhook_url"], ...] = (
     "priority",
     "model",
     "deduplicate",
+    "burned_in_text",
     "webhook_url",
 )
 

@@ -65,7 +65,7 @@ class Client:
         return self.submit(image, **options).wait(timeout=timeout)
 
     def submit(self, image: Image, **options: Unpack[Submission]) -> "Job":
-        """Submit one image: a path, or the bytes of a PNG or JPEG. The job is durable when this returns."""
+        """Submit one image: a path, or the bytes of a PNG, JPEG or DICOM file. The job is durable when this returns."""
         call = calls.submit(load(image), options, new_key=secrets.token_hex(16))
         return Job(self, self._fetch(call, contracts.JobView))
 

@@ -14,7 +14,7 @@ import typer
 
 from mediscan.cli import console, exits, words
 from mediscan.cli.connect import PATIENT, AsJson, Timeout, connect_async
-from mediscan.cli.jobs import Deduplicate, Metadata, Model, Priority, submission
+from mediscan.cli.jobs import BurnedInText, Deduplicate, Metadata, Model, Priority, submission
 from mediscan.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mediscan import AsyncClient
     from mediscan.calls import Submission
 
-_IMAGES = frozenset({".png", ".jpg", ".jpeg"})
+_IMAGES = frozenset({".dcm", ".png", ".jpg", ".jpeg"})
 
 #: Of the server or of us, not of one image: the next would fare no better.
 _HOPELESS = (
@@ -61,15 +61,16 @@ def batch(
     priority: Priority = None,
     metadata: Metadata = [],  # noqa: B006 - typer copies it
     model: Model = None,
+    burned_in_text: BurnedInText = False,
     deduplicate: Deduplicate = False,
     timeout: Timeout = PATIENT,  # type: ignore[assignment]
     as_json: AsJson = False,
 ) -> None:
     """Submit a folder of images, wait, keep the results."""
-    options = submission(priority, metadata, model, deduplicate=deduplicate)
+    options = submission(priority, metadata, model, deduplicate=deduplicate, burned_in_text=burned_in_text)
     images = _images(folder, recursive=recursive)
     if not images:
-        raise typer.BadParameter(f"there is no PNG or JPEG in {folder}")
+        raise typer.BadParameter(f"there is no PNG, JPEG or DICOM file in {folder}")
     done = _done(results)
     left = {name: path for name, path in images.items() if name not in done}
     if len(left) < len(images):

@@ -28,7 +28,12 @@ def add(app: typer.Typer) -> None:
 
 
 def submission(
-    priority: names.Priority | None, metadata: list[str], model: str | None, *, deduplicate: bool
+    priority: names.Priority | None,
+    metadata: list[str],
+    model: str | None,
+    *,
+    deduplicate: bool,
+    burned_in_text: bool = False,
 ) -> "Submission":
     """The options that every image is submitted with; typer.BadParameter for malformed metadata."""
     chosen: Submission = {}
@@ -40,6 +45,8 @@ def submission(
         chosen["model"] = model
     if deduplicate:
         chosen["deduplicate"] = True
+    if burned_in_text:
+        chosen["burned_in_text"] = True
     return chosen
 
 
@@ -65,10 +72,21 @@ Deduplicate = Annotated[
 ]
 
 
+BurnedInText = Annotated[
+    bool, typer.Option("--burned-in-text", help="There is writing in the picture: it is not sent to Gemini.")
+]
+
+
+def _frame(text: str) -> str:
+    if text not in {"middle", "all"} and not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise typer.BadParameter("say middle, all, or a number from 1")
+    return text
+
+
 def submit(
     ctx: typer.Context,
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE", help="PNG or JPEG images; - is standard input.")
+        list[str], typer.Argument(metavar="FILE", help="PNG, JPEG or DICOM images; - is standard input.")
     ],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until each is over.")] = False,
     priority: Priority = None,
@@ -79,6 +97,13 @@ def submit(
         str | None,
         typer.Option(metavar="ID", help="An id of your choice; submitted again, it is the same job."),
     ] = None,
+    frame: Annotated[
+        str | None,
+        typer.Option(
+            metavar="middle|all|NUMBER", parser=_frame, help="Which of a DICOM image's frames is read."
+        ),
+    ] = None,
+    burned_in_text: BurnedInText = False,
     deduplicate: Deduplicate = False,
     webhook_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Your server, to be told how the job ends.")
@@ -91,12 +116,13 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit images; prints a job for each."""
-    options = submission(priority, metadata, model, deduplicate=deduplicate)
+    options = submission(priority, metadata, model, deduplicate=deduplicate, burned_in_text=burned_in_text)
     if client_id and len(files) > 1:
         raise typer.BadParameter("one --client-id is for one file")
     own = {
         "prior_job_id": prior,
         "client_id": client_id,
+        "frame": frame,
         "webhook_url": webhook_url,
         "webhook_events": webhook_events,
     }

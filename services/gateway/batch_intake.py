@@ -165,7 +165,6 @@ class BatchIntake:
         try:
             item.admitted = await self._admitted(item)
             item.facts = await self._store(item, source)
-            _check_kind(item.facts)
         except (CallerError, HouseFullError) as error:
             if source.broken is not None:
                 raise
@@ -274,13 +273,6 @@ class BatchIntake:
             self.form.fields,
             self._archive.digest() if self._archive else [item.digest for item in self._items],
         )
-
-
-def _check_kind(facts: ImageFacts) -> None:
-    # What else is kept of a DICOM file is kept where a single submission is taken in.
-    if facts.media_type == "application/dicom":
-        said = "A batch takes PNG and JPEG; submit a DICOM file on its own."
-        raise BadUploadError(said, code="unsupported_image", status=415)
 
 
 def _reused() -> ReusedError:

@@ -17,7 +17,7 @@ from tests.integration.gateway.process import House
 from tests.integration.gateway.test_audited import actions, events
 from tests.integration.gateway.test_follow import assert_problem, complete, forget
 from tests.support import zips
-from tests.support.dicoms import dicom
+from tests.support.dicoms import dicom, frames, read, report
 from tests.support.waiting import wait_until
 from tests.unit.gateway import images
 
@@ -104,10 +104,28 @@ def test_what_is_wrong_with_one_item_refuses_that_one(house: House) -> None:
     assert len([path for path in house.files() if path.suffix == ".image"]) == 3
 
 
-def test_a_dicom_file_is_submitted_on_its_own(house: House) -> None:
-    batch = accepted(house, GOOD[0], dicom())
-    assert [(one["index"], one["problem"]["code"]) for one in batch["refused"]] == [(1, "unsupported_image")]
-    assert len([path for path in house.files() if path.suffix == ".image"]) == 1
+def test_dicom_files_are_jobs_like_others_after_the_same_checks(house: House) -> None:
+    several, cut, no_image = dicom(frames(3)), dicom()[:400], report()
+    for batch in (
+        accepted(house, GOOD[0], several, cut, no_image),
+        accepted(
+            house, archive=zips.zipped({"a": GOOD[0], "b.dcm": several, "c.dcm": cut, "d.dcm": no_image})
+        ),
+    ):
+        assert [(one["index"], one["problem"]["code"]) for one in batch["refused"]] == [
+            (2, "dicom_header_damaged"),
+            (3, "dicom_not_an_image"),
+        ]
+        image = results(house, batch)[1]["image"]
+        assert image["media_type"] == "application/dicom"
+        assert (image["dicom"]["number_of_frames"], image["dicom"]["frame"]) == (3, "middle")
+        assert image["dicom"]["study_instance_uid"] == read(several).StudyInstanceUID
+    assert len([path for path in house.files() if path.suffix == ".image"]) == 4
+
+
+def test_what_says_of_itself_that_it_holds_writing_says_so_for_all_of_a_batch(house: House) -> None:
+    batch = accepted(house, dicom(), GOOD[0], data={"burned_in_text": "true"})
+    assert {line["readings"]["gemini"]["state"] for line in results(house, batch)} == {"skipped"}
 
 
 def test_a_zip_with_some_bad_files(house: House) -> None:

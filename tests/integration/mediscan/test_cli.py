@@ -141,6 +141,8 @@ def test_what_is_not_over_in_time(cluster: Cluster, image: str) -> None:
         (["submit", "nothing.png"], 2, "nothing.png"),
         (["submit", "a", "b", "--client-id", "x"], 2, "one file"),
         (["submit", "-", "--metadata", "oops"], 2, "name=value"),
+        (["submit", "-", "--frame", "0"], 2, "a number from 1"),
+        (["submit", "-", "--frame", "last"], 2, "a number from 1"),
         (["delete", "job_1"], 2, "--yes"),
         (["status", "job_1"], 4, "(malformed_job_id)"),
         (["submit", "-"], 4, "("),
