@@ -73,6 +73,17 @@ def test_no_secret_is_a_variable() -> None:
         assert secret == [], name
 
 
+def test_the_file_of_every_secret_that_is_not_set_comes_with_the_source_and_is_empty() -> None:
+    """Without one compose starts nothing that mounts it."""
+    defaults = {
+        name: secret["file"].split(":-")[1].rstrip("}") for name, secret in _COMPOSE["secrets"].items()
+    }
+    assert len(defaults) == 4
+    assert {name: (_ROOT / file).read_bytes() for name, file in defaults.items()} == dict.fromkeys(
+        defaults, b""
+    )
+
+
 def test_each_service_mounts_its_own_credentials_alone_and_cannot_change_them() -> None:
     for name in (*_PYTHON, "ledger", "broker"):
         mounted = [volume for volume in _SERVICES[name]["volumes"] if volume.startswith("credentials_")]
