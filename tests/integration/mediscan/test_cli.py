@@ -11,6 +11,7 @@ import pytest
 from tests.fake_gemini.http import head_bytes
 from tests.integration.mediscan.shell import environment, on_terminal, run, spawn
 from tests.support.cluster import Cluster
+from tests.support.dicoms import dicom, frames
 from tests.support.images import broken_inside, scan
 from tests.support.trouble import Trouble
 
@@ -42,6 +43,18 @@ def test_submit_and_wait(cluster: Cluster, image: str) -> None:
     jobs = [json.loads(line) for line in done.stdout.splitlines()]
     assert [job["state"] for job in jobs] == ["completed", "completed"]
     assert "100%" in done.stderr
+
+
+def test_the_frames_of_a_dicom_file_and_the_writing_in_it(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "several.dcm"
+    file.write_bytes(dicom(frames(3)))
+    done = run(cluster.url, "submit", "--wait", "--json", "--frame", "all", "--burned-in-text", str(file))
+    assert done.exit_code == 0, done.stderr
+    job = json.loads(done.stdout)
+    assert job["image"]["dicom"]["frame"] == "all"
+    assert len(job["readings"]["ml"]["frames"]) == 3
+    one = json.loads(run(cluster.url, "submit", "--wait", "--json", "--frame", "2", str(file)).stdout)
+    assert one["readings"]["ml"]["frame"] == 2
 
 
 def test_an_image_from_standard_input(cluster: Cluster) -> None:
