@@ -1,8 +1,13 @@
-"""For every test: no setting leaks in from the developer's environment."""
+"""For every test: nothing leaks in from outside, no setting and no ignored signal."""
 
 import os
+import signal
 
 import pytest
+
+# A shell that starts the tests in the background has them ignore this, and so would every program that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -68,8 +68,13 @@ def test_a_failed_and_a_cancelled_job_have_theirs(cluster: Cluster) -> None:
 
 def test_every_line_of_a_request_carries_its_id(cluster: Cluster) -> None:
     answer = cluster.http.get("/healthz", headers={"X-Request-ID": "mine"})
-    [line] = [line for line in lines(cluster) if line.get("request") == answer.headers["x-request-id"]]
-    assert line["route"] == "/healthz"
+    ours = answer.headers["x-request-id"]
+
+    def routes() -> list[Any]:
+        return [line["route"] for line in lines(cluster) if line.get("request") == ours]
+
+    wait_until(routes, timeout_s=30, what="the request has its line")
+    assert routes() == ["/healthz"]
     assert not [line for line in lines(cluster) if line.get("request") == "mine"]
 
 

@@ -22,8 +22,8 @@ from tests.unit.gateway.forms import CONTENT_TYPE, image_form
 GOOD = images.png()
 #: Streamed to the blob store, not kept whole.
 LARGE = images.noise(2 << 20)
-#: Longer than a gateway rides out an absence of the ledger.
-_LOADING_S = 6
+#: Much longer than a gateway rides out an absence of the ledger: the server may be at it before the gateway is asked.
+_LOADING_S = 15
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str) -> int:

@@ -102,4 +102,4 @@ def test_trouble_on_the_way_costs_time_only(folder: Path, trouble: Trouble, tmp_
 def test_a_folder_without_images_is_a_mistake(cluster: Cluster, tmp_path: Path) -> None:
     done = run(cluster.url, "batch", str(tmp_path))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "no PNG or JPEG" in done.stderr
+    assert "no PNG, JPEG or DICOM file" in done.stderr
