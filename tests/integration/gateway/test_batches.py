@@ -123,9 +123,16 @@ def test_dicom_files_are_jobs_like_others_after_the_same_checks(house: House) ->
     assert len([path for path in house.files() if path.suffix == ".image"]) == 4
 
 
-def test_what_says_of_itself_that_it_holds_writing_says_so_for_all_of_a_batch(house: House) -> None:
-    batch = accepted(house, dicom(), GOOD[0], data={"burned_in_text": "true"})
-    assert {line["readings"]["gemini"]["state"] for line in results(house, batch)} == {"skipped"}
+def test_writing_in_the_pictures_is_said_for_all_of_a_batch() -> None:
+    with House(gemini_enabled=True) as asking:
+        plain, written = (
+            accepted(asking, dicom(), GOOD[0], data={"burned_in_text": said}) for said in ("false", "true")
+        )
+        reasons = [
+            {line["readings"]["gemini"].get("reason") for line in results(asking, batch)}
+            for batch in (plain, written)
+        ]
+    assert reasons == [{None}, {"burned_in_text"}]
 
 
 def test_a_zip_with_some_bad_files(house: House) -> None:
