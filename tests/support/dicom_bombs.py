@@ -73,7 +73,7 @@ def jpeg_that_lies(side: int) -> bytes:
     """A JPEG of `side` x `side`, where the header tells of a small picture."""
     out = io.BytesIO()
     Image.new("L", (side, side)).save(out, "JPEG")
-    return _encapsulated(out.getvalue(), dicoms.JPEG_BASELINE)
+    return encapsulated(out.getvalue(), dicoms.JPEG_BASELINE)
 
 
 def fragments_that_lie() -> bytes:
@@ -103,7 +103,8 @@ def repeated(file: bytes, count: int) -> bytes:
     return dicoms.written(made, dicoms.AS_IT_IS)
 
 
-def _encapsulated(frame: bytes, syntax: str) -> bytes:
+def encapsulated(frame: bytes, syntax: str) -> bytes:
+    """Any frame, where the header tells of a small picture in this transfer syntax."""
     made = dicoms.dataset(dicoms.slope(kind="uint8", high=255), bits=8)
     made.PixelData, made["PixelData"].is_undefined_length = encapsulate([frame]), True
     made.file_meta.TransferSyntaxUID = UID(syntax)

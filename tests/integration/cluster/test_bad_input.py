@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.fake_gemini import FakeGemini
-from tests.support import bombs, memory
+from tests.support import bombs, dicom_bombs, memory
 from tests.support.cluster import Cluster
+from tests.support.dicoms import EXPLICIT, JPEG_BASELINE
 from tests.support.images import broken_inside, scan
 from tests.support.waiting import wait_until
 
@@ -31,6 +32,21 @@ _BOMBS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "text behind the pixels": (lambda: bombs.png_with_late_text(2_000_000), "image_unreadable"),
     "damaged pixels": (broken_inside, "image_unreadable"),
     "a second frame header": (bombs.jpeg_with_late_frame, "image_unreadable"),
+    "two gigabytes in deflated DICOM": (
+        lambda: dicom_bombs.deflated(2000 << 20),
+        "image_too_large_for_memory",
+    ),
+    "DICOM sides that lie": (lambda: dicom_bombs.sides_that_lie(EXPLICIT, 5000), "image_unreadable"),
+    "DICOM frames that lie": (lambda: dicom_bombs.frames_that_lie(100_000), "image_unreadable"),
+    "largest in DICOM": (lambda: dicom_bombs.largest(29), None),
+    "scans in DICOM": (
+        lambda: dicom_bombs.encapsulated(bombs.jpeg_of_scans(5000), JPEG_BASELINE),
+        "image_too_slow",
+    ),
+    "a second frame header in DICOM": (
+        lambda: dicom_bombs.encapsulated(bombs.jpeg_with_late_frame(), JPEG_BASELINE),
+        "image_unreadable",
+    ),
 }
 
 
