@@ -23,7 +23,7 @@ GOOD = images.png()
 #: Streamed to the blob store, not kept whole.
 LARGE = images.noise(2 << 20)
 #: Much longer than a gateway rides out an absence of the ledger: the server may be at it before the gateway is asked.
-_LOADING_S = 15
+_LOADING_S = 20
 
 
 def assert_refused(answer: httpx.Response, status: int, code: str) -> int:
@@ -294,11 +294,12 @@ def logged_commands(server: Server) -> int:
     return sum(path.read_bytes().count(b"\r\n*") for path in server.folder.glob("appendonlydir/*.incr.aof"))
 
 
-def test_a_loading_ledger_is_waited_for(house: House) -> None:
+def test_a_loading_ledger_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(10):
         house.accepted(GOOD)
     kept = len(house.files())
     house.ledger_server.stop()
+    monkeypatch.setattr(house.http, "timeout", 60)  # a server that loads may leave a question unanswered
     delay_us = _LOADING_S * 1_000_000 // logged_commands(house.ledger_server)
     loading = threading.Thread(target=house.ledger_server.start, args=("--key-load-delay", str(delay_us)))
     loading.start()
