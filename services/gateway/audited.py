@@ -25,7 +25,8 @@ async def note(held: Resources, action: AuditAction, who: Caller, ref: JobRef) -
 
 async def note_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:
     """Record that `who` is about to see the job, if there is something to see."""
-    await held.run(record_read, held, who, ref, job)
+    if _tells(job):
+        await note(held, AuditAction.READ, who, ref)
 
 
 def record_read(held: Resources, who: Caller, ref: JobRef, job: JobView) -> None:

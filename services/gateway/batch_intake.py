@@ -184,10 +184,8 @@ class BatchIntake:
         return admitted
 
     async def _store(self, item: _Item, source: OneOfMany | OneEntry) -> ImageFacts:
-        upload, path = (
-            ImageUpload(source, self.held.settings, item.ref.tenant),
-            blob_path(item.ref, Blob.IMAGE),
-        )
+        upload = ImageUpload(source, self.held.settings, item.ref.tenant)
+        path = blob_path(item.ref, Blob.IMAGE)
         head = await upload.begin()
         if upload.is_whole:
             facts = (await upload.finish()).image

@@ -151,9 +151,8 @@ def _said_text(job: JobView) -> bool:
 
 def with_frame(image: ImageFacts, wish: bytes, max_frames: int) -> ImageFacts:
     """The image with the frames that the caller wants read; BadUploadError (422) where it has no such."""
-    if not wish or (
-        image.dicom is None and wish == b"middle"
-    ):  # the default: the one picture of a PNG is its middle
+    # `middle` is the default, and the one picture of a PNG is its middle.
+    if not wish or (image.dicom is None and wish == b"middle"):
         return image
     if image.dicom is None:
         said = "`frame` is for DICOM images: a PNG or a JPEG has one picture."

@@ -20,6 +20,8 @@ from shared.contracts import DicomSource, JobView, MlReading
 from shared.errors import ImageError
 from shared.medical_codes import SOURCE_IMAGE
 
+#: How the image was de-identified.
+_METHOD = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
 #: Patient, study and what a map in space needs; of everything else in the header nothing is used.
 _WANTED = (
     "SpecificCharacterSet",
@@ -46,14 +48,10 @@ _WANTED = (
     "BodyPartExamined",
     "Laterality",
     "BurnedInAnnotation",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
+    *_METHOD,
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 )
-#: How the image was de-identified.
-_METHOD = ("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence")
 #: Attributes that every object of a study must have, with or without a value (type 2).
 _ALWAYS = (
     "PatientName",
