@@ -31,7 +31,7 @@ from shared.contracts import (
 )
 from shared.contracts import JobError as Problem
 from shared.job_state import JobState, StageState
-from shared.ledger import line, scripts, suspects
+from shared.ledger import clock, line, scripts, suspects
 from shared.ledger.admission import UNLIMITED, Admission, Limits, Verdict, parse_admission
 from shared.ledger.alias import Alias, AliasKind, Known, Repeatable
 from shared.ledger.audit_list import AuditList
@@ -403,8 +403,7 @@ class Ledger:
     def due(self, limit: int) -> list[JobRef]:
         """Up to `limit` jobs that the reaper must look at now, the longest overdue first."""
         with converted():
-            seconds, micros = self._redis.time()
-            now = seconds + micros / 1e6
+            now = clock.now(self._redis)
             found = cast(list[str], self._redis.zrangebyscore(Key.DUE, "-inf", now, start=0, num=limit))
         return [JobRef.parse(text) for text in found]
 

@@ -12,6 +12,7 @@ from typing import cast
 
 import redis
 
+from shared.ledger import clock
 from shared.ledger.scripts import REORDER_SLACK_S
 from shared.names import JobRef, Key, Priority, Stage
 
@@ -21,7 +22,7 @@ _LANES: tuple[Lane, ...] = tuple((stage, priority) for stage in Stage for priori
 
 def waits_long(client: "redis.Redis", *, republish_after_s: float) -> bool:
     """Whether any job waits long enough for its message to be suspected; redis-py's errors pass through."""
-    bound = f"{_now(client) - republish_after_s:.6f}"
+    bound = f"{clock.now(client) - republish_after_s:.6f}"
     with client.pipeline(transaction=False) as pipe:
         for lane in _LANES:
             pipe.zcount(Key.work(*lane), "(0", bound)
@@ -35,7 +36,7 @@ def suspects(
 
     empty: stages whose queue has held nothing for `republish_after_s`.
     """
-    now = _now(client)
+    now = clock.now(client)
     latest = now - republish_after_s
     watermarks = cast(dict[str, str], client.hgetall(Key.WATERMARKS))
     bounds = {lane: latest if lane[0] in empty else _overtaken(lane, watermarks, now) for lane in _LANES}
@@ -73,8 +74,3 @@ def _published_by(
         yield [
             ref for ref, published in zip(refs, at, strict=True) if 0 < published < bounds[stage, priority]
         ]
-
-
-def _now(client: "redis.Redis") -> float:
-    seconds, micros = client.time()
-    return float(seconds + micros / 1e6)
