@@ -110,6 +110,15 @@ class SkippedReason(StrEnum):
     ALL_FRAMES = "all_frames"
 
 
+class FindingCode(Message):
+    """What a model looks for, as a code of a standard; the sizes are DICOM's (PS3.5, 6.2: SH, LO)."""
+
+    value: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,16}$")]
+    #: Coding Scheme Designator: those that `SCHEMES` (shared/medical_codes.py) knows findings of.
+    scheme: Literal["SCT", "DCM"]
+    meaning: Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,62}[!-~])?$")]
+
+
 class ModelRef(Message):
     """Exactly which weights said something."""
 
@@ -159,6 +168,8 @@ class MlReading(Message):
     ood_score: Annotated[float, Field(ge=0)]
     abstain_reason: AbstainReason | None = None
     model: ModelRef
+    #: What Positive means; None where the model's card has no code for it, and in readings from before cards had one.
+    finding: FindingCode | None = None
     #: DICOM Body Part Examined that the model is made for.
     body_part: tuple[str, ...] = ()
     #: How many views of the image were averaged; more than 1 only with test-time views switched on.

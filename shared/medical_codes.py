@@ -52,8 +52,7 @@ INDETERMINATE = Code("82334004", "SCT", "Indeterminate")
 YES = Code("373066001", "SCT", "Yes")
 NO = Code("373067005", "SCT", "No")
 
-# --- what is looked for: CID 7159, and CID 7151 and 4 for where
-NEOPLASM = Code("108369006", "SCT", "Neoplasm")
+# --- what is looked for where a model's card has no code for it (it is the card that says it); CID 7151 and 4 for where
 FINDING = Code("404684003", "SCT", "Clinical finding")
 BRAIN = Code("12738006", "SCT", "Brain")
 
@@ -104,8 +103,6 @@ READ_IMAGE = Code("read-image", "99MEDISCAN", "Read an image")
 
 #: By DICOM Body Part Examined: where a model of this body part looks.
 _SITES = {"BRAIN": BRAIN, "HEAD": BRAIN}
-#: What "positive" means to a model of this name; another one's finding has no code but that there is one.
-_FINDINGS = {"brain-mri-mobilenetv2": NEOPLASM}
 _ABSTENTIONS = {
     AbstainReason.OUT_OF_DISTRIBUTION: OUT_OF_DISTRIBUTION,
     AbstainReason.INCONCLUSIVE: INCONCLUSIVE,
@@ -114,8 +111,9 @@ _SAID = {Label.POSITIVE: PRESENT, Label.NEGATIVE: ABSENT, None: INDETERMINATE}
 
 
 def finding(reading: MlReading) -> Code:
-    """What the model looks for."""
-    return _FINDINGS.get(reading.model.name, FINDING)
+    """What the model looks for, as its card says; without a word there, that there is something to find."""
+    found = reading.finding
+    return Code(found.value, found.scheme, found.meaning) if found else FINDING
 
 
 def site(reading: MlReading) -> Code | None:

@@ -22,6 +22,7 @@ from shared.contracts import (
     DeliveryPage,
     DeliveryState,
     Fallback,
+    FindingCode,
     FusedResult,
     ImageFacts,
     JobError,
@@ -72,6 +73,7 @@ _READING = MlReading(
     conformal_set=(Label.POSITIVE,),
     ood_score=0.62,
     model=ModelRef(name=_MODEL, version="0.4.0", sha256=_SHA256),
+    finding=FindingCode(value="108369006", scheme="SCT", meaning="Neoplasm"),
     body_part=("BRAIN",),
     timings_ms={"fetch": 0.4, "decode": 2.1, "infer": 2.3, "preview": 1.2, "total": 6.0},
 )

@@ -42,6 +42,7 @@ def reading(
         ood_score=round(score, _SCORE_DECIMALS),
         abstain_reason=abstain_reason(label, labels, score),
         model=model,
+        finding=card.finding,
         body_part=card.body_part,
         image_notes=notes,
         timings_ms=dict(timings_ms),

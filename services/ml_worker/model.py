@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.contracts import Label, ModelRef, Probability
+from shared.contracts import FindingCode, Label, ModelRef, Probability
 from shared.errors import SetupError
 
 CARD = "card.json"
@@ -204,6 +204,8 @@ class Card(_Strict):
     architecture: str
     labels: tuple[Literal[Label.NEGATIVE], Literal[Label.POSITIVE]]
     positive_means: str
+    #: The same as a code, for DICOM and FHIR; None where no standard has a word for it, and on older cards.
+    finding: FindingCode | None = None
     #: DICOM terms: Modality, and Body Part Examined.
     modality: tuple[str, ...]
     body_part: tuple[str, ...]

@@ -10,6 +10,7 @@ from shared.contracts import (
     ClusterView,
     DicomSource,
     DriftMeasure,
+    FindingCode,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -86,6 +87,7 @@ def ml_reading(**changed: Any) -> MlReading:
         "conformal_set": (Label.POSITIVE,),
         "ood_score": 0.5,
         "model": ModelRef(name="brain-mri-mobilenetv2", version="0.1.0", sha256=SHA256),
+        "finding": FindingCode(value="108369006", scheme="SCT", meaning="Neoplasm"),
         "image_notes": ("16-bit rescaled to 8",),
         "timings_ms": {"fetch": 0.5, "decode": 1.5, "infer": 2.0, "preview": 1.0, "total": 5.0},
     }

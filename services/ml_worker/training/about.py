@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from services.ml_worker.model import DataSource
+from shared.contracts import FindingCode
 
 FOLDER = Path(__file__).parent / "about"
 
@@ -19,6 +20,8 @@ class About(BaseModel):
 
     name: str
     positive_means: str
+    #: `positive_means` as a code, of SNOMED CT only one that DICOM's own tables hold; None where there is none.
+    finding: FindingCode | None = None
     modality: tuple[str, ...]
     body_part: tuple[str, ...]
     #: Sources whose images the doubt is fitted to: those most like what is to come. All, where none of these is there.

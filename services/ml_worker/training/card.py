@@ -32,6 +32,7 @@ def new_card(
         architecture=f"{architecture}, {HEAD}",
         labels=(Label.NEGATIVE, Label.POSITIVE),
         positive_means=about.positive_means,
+        finding=about.finding,
         modality=about.modality,
         body_part=about.body_part,
         input=InputContract(

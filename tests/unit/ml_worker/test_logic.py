@@ -7,7 +7,7 @@ import pytest
 
 from services.ml_worker.logic import energy, probability, reading
 from services.ml_worker.model import Card, Conformal, RawOutputs
-from shared.contracts import AbstainReason, Box, Label, MlReading, ModelRef
+from shared.contracts import AbstainReason, Box, FindingCode, Label, MlReading, ModelRef
 from tests.unit.ml_worker.cards import card
 
 MODEL = ModelRef(name="brain-mri-mobilenetv2", version="9.9.9", sha256="0" * 64)
@@ -75,6 +75,12 @@ def test_what_is_passed_on() -> None:
     assert found.logits == (-1.0, 2.0)
     assert (found.model, found.image_notes, found.timings_ms) == (MODEL, ("a note",), {"infer": 1.5})
     assert not found.abstained
+
+
+def test_what_positive_means_is_the_cards() -> None:
+    code = FindingCode(value="52988006", scheme="SCT", meaning="Lesion")
+    assert read(raw(0.0, 1.0), card(finding=code)).finding == code
+    assert read(raw(0.0, 1.0), card(finding=None)).finding is None
 
 
 def test_the_peak_is_in_px_of_the_image() -> None:

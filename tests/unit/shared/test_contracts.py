@@ -53,6 +53,12 @@ def test_a_message_survives_the_wire(message: BaseModel) -> None:
     assert type(message).model_validate_json(message.model_dump_json()) == message
 
 
+def test_a_reading_from_before_cards_named_their_finding_is_read() -> None:
+    before = ml_reading().model_dump(mode="json", exclude={"finding"})
+
+    assert MlReading.model_validate(before).finding is None
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 

@@ -125,6 +125,11 @@ def test_the_report_says_who_said_what_and_how_sure() -> None:
     assert "Both readers see a lesion." in said
 
 
+def test_a_model_without_a_code_for_its_finding_finds_something() -> None:
+    found = report(finished(IMAGE, ml=ml_reading(cam=CAM, finding=None)))
+    assert codes(group(found, "Reading by the ML model")) == {"404684003": "52101004"}
+
+
 def test_the_report_is_unverified_and_preliminary() -> None:
     found = made()[DicomResult.SR]
     assert (found.VerificationFlag, found.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")

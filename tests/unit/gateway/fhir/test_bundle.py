@@ -10,7 +10,15 @@ from fhir.resources.R4B.bundle import Bundle
 from services.gateway.fhir.bundle import bundle
 from services.gateway.fhir.patient import patient_id
 from services.gateway.fhir.task import task
-from shared.contracts import DISCLAIMER, AbstainReason, FusedResult, JobView, MlReading, ReviewReason
+from shared.contracts import (
+    DISCLAIMER,
+    AbstainReason,
+    FindingCode,
+    FusedResult,
+    JobView,
+    MlReading,
+    ReviewReason,
+)
 from shared.dicom_results import DicomResult, instance_uid
 from shared.job_view import view
 from shared.ledger import JobRecord
@@ -105,6 +113,14 @@ def test_each_reader_answers_and_says_how_sure_it_is() -> None:
     }
     assert (parts(fused)["risk-score"], parts(fused)["needs-review"]) == (65, False)
     assert len(fused["derivedFrom"]) == 2
+
+
+def test_the_finding_is_that_of_the_reading() -> None:
+    lesion = FindingCode(value="52988006", scheme="SCT", meaning="Lesion")
+    for finding, code in ((lesion, "52988006"), (None, "404684003")):
+        found = made(replace(BOTH, ml=ml_reading(finding=finding)))
+        for method in ("ml-reading", "gemini-reading", "fused-reading"):
+            assert one(found, "Observation", method)["code"]["coding"][0]["code"] == code
 
 
 def test_a_reader_that_abstains_is_no_negative_one() -> None:
