@@ -40,6 +40,7 @@ SCHEMES = {
     ),
     "LN": Scheme("http://loinc.org", "LOINC", "DICOM PS3.16, CID 100 and 7000; loinc.org"),
     "UMLS": Scheme("http://www.nlm.nih.gov/research/umls", "UMLS", "DICOM PS3.16, TID 1500"),
+    "RADLEX": Scheme("http://radlex.org", "RadLex", "as each of its codes says"),
     "UCUM": Scheme("http://unitsofmeasure.org", "UCUM", "DICOM PS3.16, CID 7181; ucum.org"),
     "99MEDISCAN": Scheme(f"urn:oid:{ROOT_OID}.1", "MediScan", "this file"),
 }
@@ -55,6 +56,12 @@ NO = Code("373067005", "SCT", "No")
 # --- what is looked for where a model's card has no code for it (it is the card that says it); CID 7151 and 4 for where
 FINDING = Code("404684003", "SCT", "Clinical finding")
 BRAIN = Code("12738006", "SCT", "Brain")
+
+# --- the same in RadLex (of the RSNA, free under its License 2.0), which FHIR says beside them
+#: Kahn CE, "Annotation of figures from the biomedical imaging literature", Acad Radiol 2014;21(3), table 4: RadLex 3.8.
+RADLEX_NEOPLASM = Code("RID3957", "RADLEX", "neoplasm")
+#: RSNA's RadElement, index code of the set RDES231.
+RADLEX_BRAIN = Code("RID6434", "RADLEX", "brain")
 
 # --- numbers and their unit
 PROBABILITY = Code("122157", "DCM", "Probability")
@@ -103,6 +110,8 @@ READ_IMAGE = Code("read-image", "99MEDISCAN", "Read an image")
 
 #: By DICOM Body Part Examined: where a model of this body part looks.
 _SITES = {"BRAIN": BRAIN, "HEAD": BRAIN}
+#: By scheme and value: a card may call its finding otherwise.
+_IN_RADLEX = {("SCT", "108369006"): RADLEX_NEOPLASM, (BRAIN.scheme, BRAIN.value): RADLEX_BRAIN}
 _ABSTENTIONS = {
     AbstainReason.OUT_OF_DISTRIBUTION: OUT_OF_DISTRIBUTION,
     AbstainReason.INCONCLUSIVE: INCONCLUSIVE,
@@ -119,6 +128,11 @@ def finding(reading: MlReading) -> Code:
 def site(reading: MlReading) -> Code | None:
     """Where it looks; None where it does not say, or there is no code for it."""
     return next((_SITES[part] for part in reading.body_part if part in _SITES), None)
+
+
+def in_radlex(code: Code) -> Code | None:
+    """RadLex's word for the same; None where we know of none."""
+    return _IN_RADLEX.get((code.scheme, code.value))
 
 
 def said(label: Label | None) -> Code:

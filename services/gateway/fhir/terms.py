@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.dicom_results import resource_uuid
-from shared.medical_codes import NO_UNITS, SCHEMES, Code
+from shared.medical_codes import NO_UNITS, SCHEMES, Code, in_radlex
 
 Resource = dict[str, Any]
 
@@ -28,8 +28,10 @@ def coding(code: Code) -> Resource:
 
 
 def concept(code: Code, text: str | None = None) -> Resource:
-    """A code, in the words of `text` where it is given."""
-    return {"coding": [coding(code)], **({"text": text} if text else {})}
+    """A code, and RadLex's for the same where there is one, in the words of `text` where it is given."""
+    radlex = in_radlex(code)
+    codes = (code, radlex) if radlex else (code,)
+    return {"coding": [coding(one) for one in codes], **({"text": text} if text else {})}
 
 
 def number(value: float) -> Resource:

@@ -123,6 +123,18 @@ def test_the_finding_is_that_of_the_reading() -> None:
             assert one(found, "Observation", method)["code"]["coding"][0]["code"] == code
 
 
+def test_what_radlex_has_a_word_for_is_said_in_radlex_too() -> None:
+    found = one(made(ABSTAINED), "Observation", "ml-reading")
+    said = {
+        field: [(code["system"], code["code"]) for code in found[field]["coding"]]
+        for field in ("code", "bodySite")
+    }
+    assert said == {
+        "code": [("http://snomed.info/sct", "108369006"), ("http://radlex.org", "RID3957")],
+        "bodySite": [("http://snomed.info/sct", "12738006"), ("http://radlex.org", "RID6434")],
+    }
+
+
 def test_a_reader_that_abstains_is_no_negative_one() -> None:
     found = made(ABSTAINED)
     for method in ("ml-reading", "fused-reading"):
