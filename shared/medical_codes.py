@@ -100,6 +100,7 @@ OUT_OF_DISTRIBUTION = Code("ood", "99MEDISCAN", "Not the kind of image trained o
 INCONCLUSIVE = Code("inconclusive", "99MEDISCAN", "The evidence does not decide")
 OOD_SCORE = Code("ood-score", "99MEDISCAN", "Distance from the images trained on")
 CONFORMAL_SET = Code("conformal-set", "99MEDISCAN", "Labels that cannot be ruled out")
+FRAME = Code("frame", "99MEDISCAN", "Which of several frames, counted from 1")
 FALLBACK = Code("fallback", "99MEDISCAN", "Why there is no second reading")
 ML_READING = Code("ml-reading", "99MEDISCAN", "Reading by the ML model")
 GEMINI_READING = Code("gemini-reading", "99MEDISCAN", "Reading by Gemini")

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared.contracts import (
+    AbstainReason,
     Agreement,
     Box,
     ClusterView,
     DicomSource,
     DriftMeasure,
     FindingCode,
+    FrameReading,
     FusedResult,
     GeminiReading,
     ImageFacts,
@@ -92,6 +94,21 @@ def ml_reading(**changed: Any) -> MlReading:
         "timings_ms": {"fetch": 0.5, "decode": 1.5, "infer": 2.0, "preview": 1.0, "total": 5.0},
     }
     return MlReading(**{**usual, **changed})
+
+
+def frame_readings() -> tuple[FrameReading, ...]:
+    """Of three frames: the second is the reading above, the model declines the third."""
+    return (
+        FrameReading(frame=1, label=Label.NEGATIVE, p_positive=0.25, ood_score=0.4),
+        FrameReading(frame=2, label=Label.POSITIVE, p_positive=0.75, ood_score=0.5),
+        FrameReading(
+            frame=3,
+            label=Label.POSITIVE,
+            p_positive=0.875,
+            ood_score=1.5,
+            abstain_reason=AbstainReason.OUT_OF_DISTRIBUTION,
+        ),
+    )
 
 
 def gemini_reading(**changed: Any) -> GeminiReading:

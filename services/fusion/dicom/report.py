@@ -1,7 +1,8 @@
 """The result as a DICOM structured report: Comprehensive SR by the template TID 1500, Measurement Report. Pure.
 
 A group of measurements for each reader, and one for both together: who (algorithm), what (finding, where), how sure
-(measurements), and from which image. What is said in words stands beside them.
+(measurements), and from which image; then one for each frame, where the model read all. What is said in words stands
+beside them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,18 +31,18 @@ from pydicom.sr.codedict import codes
 from services.fusion.dicom.coded import MANUFACTURER, common, concept, own_scheme
 from services.fusion.dicom.source import Source
 from shared import medical_codes as words
-from shared.contracts import DISCLAIMER, FusedResult, GeminiReading, JobView, Label, MlReading
+from shared.contracts import DISCLAIMER, FrameReading, FusedResult, GeminiReading, JobView, Label, MlReading
 from shared.dicom_results import DicomResult, tracking_uid
 from shared.medical_codes import Code
 
 
 def report(job: JobView, ml: MlReading, result: FusedResult, source: Source) -> Dataset:
     """The report of one finished job."""
-    groups = [_ml(job, ml, source), *_gemini(job, ml, source), _fused(job, ml, result, source)]
+    readers = [_ml(job, ml, source), *_gemini(job, ml, source), _fused(job, ml, result, source)]
     content = MeasurementReport(
         observation_context=_observer(job),
         procedure_reported=concept(words.PROCEDURES.get(source.dataset.Modality, words.SOME_PROCEDURE)),
-        imaging_measurements=groups,
+        imaging_measurements=[*readers, *_frames(job, ml, source)],
     )
     content[0].ContentSequence.append(_in_words(job, ml, result))
     return ComprehensiveSR(
@@ -63,22 +64,45 @@ def _observer(job: JobView) -> ObservationContext:
 
 
 def _ml(job: JobView, ml: MlReading, source: Source) -> MeasurementsAndQualitativeEvaluations:
-    said = [_says(ml, None if ml.abstained else ml.label)]
-    if ml.abstain_reason:
-        said.append(_evaluation(words.ABSTENTION, words.abstention(ml.abstain_reason)))
     return _group(
         job,
         ml,
         source,
         reader=words.ML_READING,
-        algorithm=_algorithm(ml.model.name, ml.model.version, f"sha256 {ml.model.sha256}"),
-        numbers={
-            words.PROBABILITY: ml.p_positive,
-            words.THRESHOLD: ml.threshold,
-            words.OOD_SCORE: ml.ood_score,
-        },
-        said=said,
+        algorithm=_model(ml),
+        numbers=_numbers(ml, ml.threshold),
+        said=_answer(ml, ml),
     )
+
+
+def _frames(job: JobView, ml: MlReading, source: Source) -> Iterator[MeasurementsAndQualitativeEvaluations]:
+    """What the model says of each frame, where it read all of them."""
+    for frame in ml.frames:
+        yield _group(
+            job,
+            ml,
+            source,
+            reader=words.ML_READING,
+            frame=frame.frame,
+            algorithm=_model(ml),
+            numbers=_numbers(frame, ml.threshold),
+            said=_answer(ml, frame),
+        )
+
+
+def _numbers(reading: MlReading | FrameReading, threshold: float) -> dict[Code, float]:
+    return {
+        words.PROBABILITY: reading.p_positive,
+        words.THRESHOLD: threshold,
+        words.OOD_SCORE: reading.ood_score,
+    }
+
+
+def _answer(ml: MlReading, reading: MlReading | FrameReading) -> list[QualitativeEvaluation]:
+    """The label, or that there is none and why."""
+    if reading.abstain_reason is None:
+        return [_says(ml, reading.label)]
+    return [_says(ml, None), _evaluation(words.ABSTENTION, words.abstention(reading.abstain_reason))]
 
 
 def _gemini(job: JobView, ml: MlReading, source: Source) -> Iterator[MeasurementsAndQualitativeEvaluations]:
@@ -120,13 +144,15 @@ def _group(
     source: Source,
     *,
     reader: Code,
+    frame: int | None = None,
     algorithm: AlgorithmIdentification,
     numbers: dict[Code, float],
     said: Sequence[QualitativeEvaluation],
 ) -> MeasurementsAndQualitativeEvaluations:
+    """frame: of a group about one frame of several, rather than about what the result is about."""
     where = words.site(ml)
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(tracking_uid(job.id, reader.value), reader.meaning),
+        tracking_identifier=_tracking(job, reader, frame),
         finding_type=concept(words.finding(ml)),
         algorithm_id=algorithm,
         finding_sites=[FindingSite(concept(where))] if where else None,
@@ -136,10 +162,24 @@ def _group(
         qualitative_evaluations=said,
         source_images=[
             SourceImageForMeasurementGroup(
-                source.dataset.SOPClassUID, source.dataset.SOPInstanceUID, source.frames
+                source.dataset.SOPClassUID,
+                source.dataset.SOPInstanceUID,
+                source.frames if frame is None else [frame],
             )
         ],
     )
+
+
+def _tracking(job: JobView, reader: Code, frame: int | None) -> TrackingIdentifier:
+    if frame is None:
+        return TrackingIdentifier(tracking_uid(job.id, reader.value), reader.meaning)
+    return TrackingIdentifier(
+        tracking_uid(job.id, f"{reader.value}/frame/{frame}"), f"{reader.meaning}, frame {frame}"
+    )
+
+
+def _model(ml: MlReading) -> AlgorithmIdentification:
+    return _algorithm(ml.model.name, ml.model.version, f"sha256 {ml.model.sha256}")
 
 
 def _algorithm(

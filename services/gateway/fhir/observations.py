@@ -18,6 +18,7 @@ from services.gateway.fhir.terms import (
 )
 from shared.contracts import (
     DISCLAIMER,
+    FrameReading,
     FusedResult,
     GeminiReading,
     JobView,
@@ -31,6 +32,7 @@ from shared.medical_codes import (
     CERTAINTY,
     CONFORMAL_SET,
     FALLBACK,
+    FRAME,
     FUSED_READING,
     GEMINI_READING,
     ML_READING,
@@ -61,11 +63,12 @@ _IMAGING = {
 def observations(
     job: JobView, ml: MlReading, result: FusedResult, subject: Resource | None
 ) -> list[Resource]:
-    """The joined reading, then the ML model's, then Gemini's or why there is none."""
+    """The joined reading, the ML model's, Gemini's or why there is none; then the model's of each frame, if of all."""
     return [
         _fused(job, ml, result, subject),
         _ml(job, ml, subject),
         _gemini(job, ml, job.readings.gemini, subject),
+        *(_frame(job, ml, frame, subject) for frame in ml.frames),
     ]
 
 
@@ -107,17 +110,42 @@ def _ml(job: JobView, ml: MlReading, subject: Resource | None) -> Resource:
         subject,
         valueCodeableConcept=concept(said(label), label or "declined to decide"),
         device=reference(job.id, "ml-device", "Device"),
+        hasMember=[reference(job.id, _of(frame), "Observation") for frame in ml.frames] or None,
         component=list(_ml_parts(ml)),
     )
 
 
 def _ml_parts(ml: MlReading) -> Iterator[Resource]:
-    yield component(PROBABILITY, valueQuantity=number(ml.p_positive))
-    yield component(THRESHOLD, valueQuantity=number(ml.threshold))
-    yield component(OOD_SCORE, valueQuantity=number(ml.ood_score))
+    yield from _figures(ml, ml.threshold)
     yield component(CONFORMAL_SET, valueString=", ".join(ml.conformal_set) or "none")
-    if ml.abstain_reason:
-        yield component(ABSTENTION, valueString=ml.abstain_reason.value)
+    if ml.frame:
+        yield component(FRAME, valueInteger=ml.frame)
+
+
+def _frame(job: JobView, ml: MlReading, frame: FrameReading, subject: Resource | None) -> Resource:
+    label = None if frame.abstain_reason else frame.label
+    return _observation(
+        job,
+        _of(frame),
+        ml,
+        ML_READING,
+        subject,
+        valueCodeableConcept=concept(said(label), label or "declined to decide"),
+        device=reference(job.id, "ml-device", "Device"),
+        component=[*_figures(frame, ml.threshold), component(FRAME, valueInteger=frame.frame)],
+    )
+
+
+def _of(frame: FrameReading) -> str:
+    return f"ml-frame-{frame.frame}"
+
+
+def _figures(reading: MlReading | FrameReading, threshold: float) -> Iterator[Resource]:
+    yield component(PROBABILITY, valueQuantity=number(reading.p_positive))
+    yield component(THRESHOLD, valueQuantity=number(threshold))
+    yield component(OOD_SCORE, valueQuantity=number(reading.ood_score))
+    if reading.abstain_reason:
+        yield component(ABSTENTION, valueString=reading.abstain_reason.value)
 
 
 def _gemini(job: JobView, ml: MlReading, gemini: object, subject: Resource | None) -> Resource:

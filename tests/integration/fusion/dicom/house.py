@@ -7,7 +7,7 @@ from services.fusion.dicom.exporter import Exporter
 from services.fusion.settings import FusionSettings
 from shared.audit.event import AuditAction, AuditEvent
 from shared.blob_store import BlobStore
-from shared.contracts import WebhookEvent
+from shared.contracts import DicomSource, WebhookEvent
 from shared.dicom_results import KINDS, DicomResult
 from shared.ledger import Ledger
 from shared.names import Blob, JobRef, Key, Stage, blob_path
@@ -30,20 +30,22 @@ class House:
         chosen = FusionSettings.model_validate({"pacs_url": url, "pacs_timeout_s": 5, **settings})
         return Exporter(chosen, self.ledger, self.blobs)
 
-    def archived(self, image: Slice | None = None) -> JobRef:
-        """A job over a DICOM image that has come to its result; nothing is exported yet."""
+    def archived(
+        self, image: Slice | None = None, facts: DicomSource | None = None, **changed: object
+    ) -> JobRef:
+        """A job over a DICOM image that has come to its result; nothing is exported yet. changed: of the ML reading."""
         image = image or study()[1]
-        facts = image_facts(
+        known = image_facts(
             media_type="application/dicom",
             width=image.dataset.Columns,
             height=image.dataset.Rows,
-            dicom=image.facts,
+            dicom=facts or image.facts,
         )
         ref = new_ref()
-        self.ledger.create(ref, new_job(image=facts))
+        self.ledger.create(ref, new_job(image=known))
         self.blobs.put(blob_path(ref, Blob.DICOM_HEADER), image.header)
         self.blobs.put(blob_path(ref, Blob.PREVIEW), preview())
-        reading = ml_reading(cam=CAM, body_part=("BRAIN",))
+        reading = ml_reading(cam=CAM, body_part=("BRAIN",), **changed)
         for stage, said in ((Stage.ML, reading), (Stage.GEMINI, gemini_reading())):
             self.ledger.settle(self.jobs.claim(ref, stage), said)
         finished = self.ledger.complete(self.jobs.claim(ref, Stage.FUSION), fused_result())

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from highdicom.sr import srread
 from PIL import Image
+from pydicom import dcmread
 
 from shared.dicom_results import KINDS, DicomResult, instance_uid
 from shared.names import blob_path
@@ -13,6 +15,8 @@ from tests.integration.fusion.dicom.house import House
 from tests.integration.fusion.dicom.test_exporter import attempts
 from tests.support.dicom_study import study
 from tests.support.orthanc import Orthanc
+from tests.support.samples import frame_readings
+from tests.unit.fusion.dicom.test_objects import enhanced
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,25 @@ def test_it_holds_the_result_in_the_image_s_own_study(house: House, orthanc: Ort
     house.again(ref)
     house.exporter(orthanc.dicomweb_url).export(ref)
     assert len(orthanc.instances()) == before, "the same objects, made and sent again, are there once"
+
+
+def test_it_keeps_what_was_said_of_each_frame(house: House, orthanc: Orthanc) -> None:
+    image = enhanced()
+    facts = image.facts.model_copy(update={"number_of_frames": 3, "frame": "all"})
+    ref = house.archived(image, facts, frame=2, frames=frame_readings())
+    house.exporter(orthanc.dicomweb_url).export(ref)
+    uid = instance_uid(ref.job_id, DicomResult.SR)
+    (file,) = [file for file in orthanc.files() if dcmread(io.BytesIO(file)).SOPInstanceUID == uid]
+    groups = srread(io.BytesIO(file)).content.get_image_measurement_groups()  # type: ignore[attr-defined]
+    said = {one.tracking_identifier: one.source_images[0].referenced_frame_numbers for one in groups}
+    assert said == {
+        "Reading by the ML model": [2],
+        "Reading by Gemini": [2],
+        "Both readings joined": [2],
+        "Reading by the ML model, frame 1": [1],
+        "Reading by the ML model, frame 2": [2],
+        "Reading by the ML model, frame 3": [3],
+    }
 
 
 def test_it_shows_the_overlay(house: House, orthanc: Orthanc) -> None:

@@ -18,7 +18,7 @@ from tests.support import dicoms
 from tests.support.dicom_jobs import CAM, finished, preview
 from tests.support.dicom_planted import planted
 from tests.support.dicom_study import study
-from tests.support.samples import SKIPPED, ml_reading
+from tests.support.samples import SKIPPED, frame_readings, ml_reading
 from tests.unit.fusion.dicom.test_objects import enhanced
 
 #: dciodvfy knows the terms of the standard alone; ours are private on purpose.
@@ -47,10 +47,11 @@ def written(folder: Path) -> dict[str, Path]:
     """The objects of three kinds of jobs, as files."""
     plain, several = study()[1], enhanced()
     frames = several.facts.model_copy(update={"number_of_frames": 3, "frame": "all"})
+    all_frames = ml_reading(cam=CAM, frame=2, frames=frame_readings())
     jobs = {
         "both readers": (finished(plain), plain.header),
         "one reader": (finished(plain, gemini=SKIPPED), plain.header),
-        "one of several frames": (finished(several, frames, ml=ml_reading(cam=CAM, frame=2)), several.header),
+        "several frames": (finished(several, frames, ml=all_frames), several.header),
     }
     files: dict[str, Path] = {}
     for name, (job, header) in jobs.items():

@@ -21,7 +21,7 @@ from shared.dicom_results import KINDS, DicomResult, instance_uid, series_uid
 from shared.errors import ImageError
 from tests.support.dicom_jobs import CAM, finished, preview
 from tests.support.dicom_study import ORIENTATION, SPACING, Slice, study
-from tests.support.samples import SKIPPED, fused_result, ml_reading
+from tests.support.samples import SKIPPED, frame_readings, fused_result, ml_reading
 
 IMAGE = study()[1]
 JOB = finished(IMAGE)
@@ -50,8 +50,8 @@ def codes(found: Any) -> dict[str, str]:
     return codes
 
 
-def report(job: JobView = JOB) -> Any:
-    return srread(io.BytesIO(objects(job, IMAGE.header, preview())[DicomResult.SR]))
+def report(job: JobView = JOB, image: Slice = IMAGE) -> Any:
+    return srread(io.BytesIO(objects(job, image.header, preview())[DicomResult.SR]))
 
 
 def origins(found: dict[DicomResult, Dataset]) -> list[Dataset]:
@@ -244,6 +244,28 @@ def test_of_several_frames_the_one_that_was_read_is_meant() -> None:
     measured = srread(io.BytesIO(objects(job, image.header, preview())[DicomResult.SR]))
     (source,) = group(measured, "Reading by the ML model").source_images
     assert source.referenced_frame_numbers == [2]
+
+
+def test_each_frame_that_was_read_has_its_own_group() -> None:
+    image = enhanced()
+    facts = image.facts.model_copy(update={"number_of_frames": 3, "frame": "all"})
+    job = finished(image, facts, ml=ml_reading(cam=CAM, frame=2, frames=frame_readings()), gemini=SKIPPED)
+    found = report(job, image)
+    groups = [group(found, f"Reading by the ML model, frame {number}") for number in (1, 2, 3)]
+    assert [one.source_images[0].referenced_frame_numbers for one in groups] == [[1], [2], [3]]
+    assert [numbers(one) for one in groups] == [
+        {"122157": p, "122411": 0.5, "ood-score": ood} for p, ood in ((0.25, 0.4), (0.75, 0.5), (0.875, 1.5))
+    ]
+    assert [codes(one) for one in groups] == [
+        {"108369006": "272519000"},
+        {"108369006": "52101004"},
+        {"108369006": "82334004", "abstention": "ood"},
+    ]
+    every = found.content.get_image_measurement_groups()
+    assert len({one.tracking_uid for one in every}) == len(every) == 5
+    assert numbers(group(found, "Reading by the ML model")) == numbers(groups[1]), (
+        "the one that stands for all"
+    )
 
 
 def test_an_image_that_has_no_place_in_space_gets_no_map() -> None:

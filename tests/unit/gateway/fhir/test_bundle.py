@@ -26,6 +26,7 @@ from shared.medical_codes import SCHEMES
 from tests.support.samples import (
     RATE_LIMITED,
     dicom_source,
+    frame_readings,
     fused_result,
     gemini_reading,
     image_facts,
@@ -40,6 +41,7 @@ ABSTAINED = replace(
     ml=ml_reading(abstain_reason=AbstainReason.OUT_OF_DISTRIBUTION, conformal_set=(), body_part=("BRAIN",)),
     result=fused_result(label=None, needs_review=True, review_reasons=(ReviewReason.ML_ABSTAINED,)),
 )
+FRAMES = replace(DICOM, ml=ml_reading(frame=2, frames=frame_readings()))
 UNAVAILABLE = replace(COMPLETED, gemini=RATE_LIMITED)
 
 
@@ -73,7 +75,7 @@ def addresses(found: object) -> set[str]:
     return set().union(*map(addresses, found)) if isinstance(found, list) else set()
 
 
-@pytest.mark.parametrize("record", [COMPLETED, BOTH, DICOM, ABSTAINED, UNAVAILABLE])
+@pytest.mark.parametrize("record", [COMPLETED, BOTH, DICOM, FRAMES, ABSTAINED, UNAVAILABLE])
 def test_every_resource_fits_its_schema_and_points_at_what_is_there(record: JobRecord) -> None:
     found = made(record, "P-1")
     Bundle.model_validate(found)
@@ -113,6 +115,21 @@ def test_each_reader_answers_and_says_how_sure_it_is() -> None:
     }
     assert (parts(fused)["risk-score"], parts(fused)["needs-review"]) == (65, False)
     assert len(fused["derivedFrom"]) == 2
+
+
+def test_each_frame_that_was_read_is_an_observation_of_its_own() -> None:
+    found = {entry["fullUrl"]: entry["resource"] for entry in made(FRAMES)["entry"]}
+    (whole,) = [one for one in found.values() if one.get("hasMember")]
+    frames = [found[member["reference"]] for member in whole["hasMember"]]
+    assert whole["method"]["coding"][0]["code"] == "ml-reading"
+    assert parts(whole)["frame"] == 2
+    assert [(parts(one)["frame"], parts(one)["122157"]["value"]) for one in frames] == [
+        (1, 0.25), (2, 0.75), (3, 0.875)
+    ]  # fmt: skip
+    assert [one["valueCodeableConcept"]["coding"][0]["display"] for one in frames] == [
+        "Absent", "Present", "Indeterminate"
+    ]  # fmt: skip
+    assert parts(frames[2])["abstention"] == "out_of_distribution"
 
 
 def test_the_finding_is_that_of_the_reading() -> None:
