@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from services.gateway.deidentified.rewriter import DeflatedError, Rewriter
+from services.gateway.deidentified.rewriter import DeflatedError, NoPixelsError, Rewriter
 from services.gateway.deidentified.uids import Remap, remapping
 from services.gateway.dicom_elements import HeaderError
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
@@ -168,6 +168,11 @@ def _said_of_header() -> Iterator[None]:
     except DeflatedError as error:
         said = "A deflated DICOM file is not taken here, where only de-identified copies are kept."
         raise BadUploadError(said, code="dicom_deflated", status=415) from error
+    except NoPixelsError as error:
+        said = (
+            "The DICOM file ends before its pixels: it is cut off, and no de-identified copy is made of it."
+        )
+        raise BadUploadError(said, code="dicom_no_pixels", status=422) from error
     except HeaderError as error:
         said = "The DICOM file is damaged or cut off, and no de-identified copy can be made of it."
         raise BadUploadError(said, code="dicom_header_damaged", status=422) from error

@@ -37,6 +37,8 @@ _MAX_ELEMENTS = 200_000
 _MAX_DEPTH = 16
 #: Of a list of UIDs, and of file meta information in all.
 _LONGEST_HELD = 64 * 1024
+#: (7FE0,0010) Pixel Data: without it a file that ends between two elements is cut off, or no image.
+_PIXELS = 0x7FE0_0010
 #: Pixels, which may come in pieces.
 _IN_PIECES = frozenset({b"OB", b"OW"})
 _BYTES_OF_VR = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -48,6 +50,10 @@ _Bytes = Generator[None, None, bytes]
 
 class DeflatedError(HeaderError):
     """The dataset is compressed as a whole, and would have to be unpacked and packed again."""
+
+
+class NoPixelsError(HeaderError):
+    """The file ends where an element does, and no pixels came."""
 
 
 class _Element(NamedTuple):
@@ -123,13 +129,17 @@ class Rewriter:
         return found
 
     def _dataset(self) -> _Steps:
+        have_come = False
         while (yield from self._has_more()):
             tag = yield from self._tag()
+            have_come = have_come or tag == _PIXELS
             is_ours = tag in _OURS
             self._say_method(tag)
             explicit = self._encoding.explicit
             one = yield from self._element_header(explicit=explicit, tag=tag)
             yield from (self._skip if is_ours else self._element)(one, 0, explicit=explicit)
+        if not have_come:
+            raise NoPixelsError("no pixels")
 
     def _say_method(self, before: int) -> None:
         for tag in [tag for tag in self._due if tag < before]:

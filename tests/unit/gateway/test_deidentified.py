@@ -1,14 +1,15 @@
 """De-identified copies of DICOM files: nothing of the patient in any byte, everything else as it was."""
 
 import random
+import struct
 
 import pytest
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.sequence import Sequence
 
 from services.gateway.deidentified.attributes import Fate, attribute
-from services.gateway.deidentified.rewriter import DeflatedError, Rewriter
+from services.gateway.deidentified.rewriter import DeflatedError, NoPixelsError, Rewriter
 from services.gateway.deidentified.uids import remapping
 from services.gateway.dicom_elements import HeaderError
 from services.gateway.dicom_header import read_dicom_header
@@ -176,6 +177,19 @@ def test_deflated_is_refused() -> None:
 def test_what_is_cut_off_is_refused(cut: int) -> None:
     with pytest.raises(HeaderError):
         copy_of(planted()[:cut])
+
+
+@pytest.mark.parametrize("syntax", [dicoms.IMPLICIT, dicoms.EXPLICIT, dicoms.RLE])
+def test_what_is_cut_off_between_two_elements_is_refused(syntax: str) -> None:
+    file, starts = dicoms.dicom(syntax=syntax), []
+    for element in dicoms.read(file):
+        assert isinstance(element, DataElement)
+        starts.append(file.index(struct.pack("<HH", element.tag.group, element.tag.element), 132))
+    assert starts == sorted(starts)
+    for cut in starts:
+        with pytest.raises(NoPixelsError):
+            copy_of(file[:cut])
+    assert copy_of(file)
 
 
 def test_too_much_of_anything_is_refused() -> None:
