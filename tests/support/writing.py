@@ -1,6 +1,6 @@
 """Pictures with and without writing in them, drawn by code: how often the detector of writing errs.
 
-`python -m tests.support.writing` prints it.
+The detector was made with these; `python -m benchmarks.burned_in_text` judges it on others.
 """
 
 import io
@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from embedded.phantom import draw_phantom
-from services.gemini_worker.burned_in import shows_writing
 from services.ml_worker.training.drawn import outliers
 
 SIDES, SIZES, SHADES = (256, 512, 1024), (9, 12, 18, 32), (255, 160, 90)
@@ -55,18 +54,3 @@ def as_jpeg(picture: Image.Image) -> Image.Image:
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=85)
     return Image.open(out)
-
-
-def main() -> None:
-    """Print the rates."""
-    found = [shows_writing(picture) for picture in with_writing()]
-    wrong = [(kind, shows_writing(picture)) for kind, picture in without_writing()]
-    lines = [f"with writing: found in {sum(found)} of {len(found)}"]
-    for kind in dict.fromkeys(kind for kind, _ in wrong):
-        seen = [is_seen for one, is_seen in wrong if one == kind]
-        lines.append(f"without, {kind}: said of {sum(seen)} of {len(seen)}")
-    print("\n".join(lines))  # noqa: T201 - what it is for
-
-
-if __name__ == "__main__":
-    main()
