@@ -14,10 +14,10 @@ import time
 import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from shared.errors import ImageError
 from shared.image.decode import decode_frames
+from shared.image.memory import held_bytes
 from shared.image.picture import DecodedImage, Limits
 
 
@@ -76,9 +76,7 @@ def _facts(decoded: DecodedImage) -> dict[str, object]:
 
 def _limit_memory(extra: int) -> None:
     """Let this process's own memory grow by `extra` bytes and no more: then allocations fail."""
-    status = Path("/proc/self/status").read_text()
-    (held_kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmData:"))
-    limit = int(held_kib) * 1024 + extra
+    limit = held_bytes() + extra
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders.base import JPEGExtended12BitDecoder, get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from shared.errors import ImageError
-
-JPEGExtended12BitDecoder.add_plugin("gdcm, 12 bits", ("shared.image.dicom_extended", "decode_frame"))
+from shared.image.dicom_decoders import decoded
 
 #: Values turned at once: what bounds the memory.
 _BAND_VALUES = 1 << 20
@@ -49,23 +47,12 @@ def shown(dataset: Dataset, number: int) -> Shown:
     if dataset.get("BitsAllocated") not in _BITS or photometric not in {*_MONOCHROME, *_COLOUR, _PALETTE}:
         said = f"Pixels of {dataset.get('BitsAllocated')} bits, or of their kind of colour, cannot be read."
         raise ImageError(said, code="dicom_pixels_unsupported")
-    values = _decoded(dataset, number)
+    values = decoded(dataset, number)
     if values.ndim > 2:  # noqa: PLR2004 - rows, columns and samples
         return _colour(values, dataset, photometric)
     if photometric == _PALETTE:
         return Shown(Image.fromarray(_palette(values, dataset)), ("palette applied",))
     return _gray(values, _view(dataset, number), inverted=photometric == "MONOCHROME1")
-
-
-def _decoded(dataset: Dataset, number: int) -> Values:
-    syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError as error:
-        said = "The pixels are encoded in a way that cannot be read."
-        raise ImageError(said, code="dicom_transfer_syntax_unsupported") from error
-    values, _ = decoder.as_array(dataset, index=number - 1)
-    return values
 
 
 def _colour(values: Values, dataset: Dataset, photometric: str) -> Shown:

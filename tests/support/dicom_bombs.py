@@ -94,6 +94,11 @@ def largest(megapixels: int) -> bytes:
     )
 
 
+def black(side: int, syntax: str, kind: str) -> bytes:
+    """A black picture in this transfer syntax, of values of this kind: a few kilobytes at most."""
+    return dicoms.dicom(np.zeros((side, side), kind), syntax, bits=np.dtype(kind).itemsize * 8)
+
+
 def repeated(file: bytes, count: int) -> bytes:
     """The one frame of an encapsulated image, so many times."""
     made = dicoms.read(file)

@@ -84,10 +84,24 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "DICOM, a JPEG that lies": (lambda: dicom_bombs.jpeg_that_lies(12_000), "image_unreadable"),
     "DICOM, fragments that lie": (dicom_bombs.fragments_that_lie, "L"),
     "DICOM, largest": (lambda: dicom_bombs.largest(30), "L"),
+    "DICOM, black and largest in JPEG-LS": (lambda: dicom_bombs.black(5400, dicoms.JPEG_LS, "uint16"), "L"),
+    "DICOM, black and largest in JPEG 2000": (
+        lambda: dicom_bombs.black(5400, dicoms.JPEG_2000_LOSSLESS, "uint8"),
+        "L",
+    ),
+    "DICOM, black and large in JPEG": (lambda: dicom_bombs.black(5400, dicoms.JPEG_BASELINE, "uint8"), "L"),
 }
 #: These take the process with them, which costs the worker nothing: the next one is there.
 ENDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "deflated": (lambda: dicom_bombs.deflated(400_000_000), "image_too_large_for_memory"),
+    "black, 16 bits, JPEG 2000": (
+        lambda: dicom_bombs.black(5400, dicoms.JPEG_2000_LOSSLESS, "uint16"),
+        "image_too_large_for_memory",
+    ),
+    "black, 16 bits, JPEG lossless": (
+        lambda: dicom_bombs.black(5000, dicoms.JPEG_LOSSLESS, "uint16"),
+        "image_too_large_for_memory",
+    ),
     "a JPEG-LS that lies": (lambda: dicom_bombs.sides_that_lie(dicoms.JPEG_LS, 5400), "image_unreadable"),
 }
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pydicom import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 from pydicom.uid import UID, JPEGBaseline8Bit
 
@@ -261,6 +262,21 @@ def test_frames_that_are_not_there_are_refused() -> None:
 
 
 # --- the header -------------------------------------------------------------------------------------------
+
+
+def test_what_does_not_fit_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    file, needed = dicoms.dicom(dicoms.slope(), dicoms.JPEG_2000_LOSSLESS), 48 * 64 * 8.25
+    monkeypatch.setattr("shared.image.dicom_decoders.spare_bytes", lambda: needed - 1)
+    assert refused(file) == "image_too_large_for_memory"
+    monkeypatch.setattr("shared.image.dicom_decoders.spare_bytes", lambda: needed)
+    assert decoded(file).width == 64
+
+
+def test_gdcm_decodes_only_what_no_other_can() -> None:
+    for syntax in (*EXACT, dicoms.JPEG_BASELINE, dicoms.JPEG_LS_NEAR, dicoms.JPEG_2000):
+        others = set(get_decoder(UID(syntax)).available_plugins) - {"gdcm"}
+        if others:
+            assert "gdcm" not in get_decoder(UID(syntax)).available_plugins, syntax
 
 
 def test_the_header_says_who_and_where_in_the_json_model() -> None:
