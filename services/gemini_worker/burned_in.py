@@ -2,7 +2,7 @@
 
 A line of writing has many strokes side by side, is not high, and above and below it there is nothing of the kind.
 Tissue and noise have no such quiet above and below, an outline has few strokes, stripes are too high. It finds what is
-written sharply and plainly, as devices write it; it reads nothing. How often it errs: docs/dicom.md.
+written plainly, as devices write it; it reads nothing. How often it errs: docs/dicom.md.
 """
 
 import numpy as np
@@ -27,6 +27,15 @@ def shows_writing(pixels: Image.Image) -> bool:
     """Whether a line of at least four or five letters stands anywhere in `pixels`."""
     gray = pixels.convert("L")
     gray.thumbnail((_SIDE, _SIDE))
+    return _has_line(gray) or _has_line(_halved(gray))
+
+
+def _halved(gray: Image.Image) -> Image.Image:
+    """In half the size large letters stand as close as others, and soft ones are sharp."""
+    return gray.reduce(2)
+
+
+def _has_line(gray: Image.Image) -> bool:
     strokes = _strokes(np.asarray(gray, dtype=np.int16))
     return any(_is_line(strokes[:, at]) for at in range(0, strokes.shape[1], _STRIDE))
 
