@@ -14,6 +14,7 @@ from services.gateway.deidentified.uids import Remap, remapping
 from services.gateway.dicom_elements import HeaderError
 from services.gateway.image_header import TAIL_BYTES, ImageHeader, check_end, read_header
 from services.gateway.logic import Submission, submission
+from services.gateway.pixel_mark import PixelMark, no_pixels
 from services.gateway.settings import GatewaySettings
 from shared.contracts import DicomSource, ImageFacts
 from shared.errors import BadUploadError
@@ -58,6 +59,7 @@ class ImageUpload:
         self._tail = b""
         self._header: ImageHeader | None = None
         self._head = b""
+        self._pixels: PixelMark | None = None
         #: What to record, once the whole body is received and found right.
         self.submission: Submission | None = None
 
@@ -94,8 +96,9 @@ class ImageUpload:
         first = bytes(head)
         del head
         self._header = read_header(first, self._settings.max_pixels)
-        if self._header.dicom is not None and self._remap is not None:
-            self._rewriter = Rewriter(self._remap)
+        if self._header.dicom is not None:
+            self._pixels = PixelMark(self._header.dicom.transfer_syntax_uid)
+            self._rewriter = Rewriter(self._remap) if self._remap is not None else None
         copy = await self._copied(first)
         self._head = self._counted(copy + self._rest_of_copy() if self.is_whole else copy)
         return self._head
@@ -114,6 +117,8 @@ class ImageUpload:
         if self._header is None:
             raise RuntimeError("begin() comes first")
         check_end(self._header.media_type, self._tail)
+        if self._pixels is not None:
+            self._pixels.check()
         fields = await self._form.rest()
         self.submission = submission(self._facts(self._header), fields, self._settings)
         return self.submission
@@ -138,6 +143,8 @@ class ImageUpload:
         self._sha256.update(data)
         self._size_bytes += len(data)
         self._tail = (self._tail + data[-TAIL_BYTES:])[-TAIL_BYTES:]
+        if self._pixels is not None:
+            self._pixels.feed(data)
         return data
 
     def _facts(self, header: ImageHeader) -> ImageFacts:
@@ -169,10 +176,7 @@ def _said_of_header() -> Iterator[None]:
         said = "A deflated DICOM file is not taken here, where only de-identified copies are kept."
         raise BadUploadError(said, code="dicom_deflated", status=415) from error
     except NoPixelsError as error:
-        said = (
-            "The DICOM file ends before its pixels: it is cut off, and no de-identified copy is made of it."
-        )
-        raise BadUploadError(said, code="dicom_no_pixels", status=422) from error
+        raise no_pixels() from error
     except HeaderError as error:
         said = "The DICOM file is damaged or cut off, and no de-identified copy can be made of it."
         raise BadUploadError(said, code="dicom_header_damaged", status=422) from error

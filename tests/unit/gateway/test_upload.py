@@ -1,6 +1,7 @@
 """One image on its way in: facts, head, chunks."""
 
 import hashlib
+import struct
 
 import pytest
 
@@ -8,6 +9,7 @@ from services.gateway.form import SubmissionForm
 from services.gateway.logic import Submission
 from services.gateway.upload import HEAD_BYTES, ImageUpload
 from shared.errors import BadUploadError
+from tests.support import dicoms
 from tests.unit.gateway import images
 from tests.unit.gateway.forms import image_form, open_form, receiver, run, settings, sliced
 
@@ -66,3 +68,19 @@ def test_a_fault_after_a_large_image_is_raised_within_the_stream() -> None:
     body = image_form(images.noise(3 * HEAD_BYTES))[:-10]
     with pytest.raises(BadUploadError, match="closing boundary"):
         run(receive(body))
+
+
+@pytest.mark.parametrize("syntax", [dicoms.IMPLICIT, dicoms.BIG_ENDIAN, dicoms.JPEG_LS])
+def test_a_dicom_file_cut_off_between_two_elements_is_refused(syntax: str) -> None:
+    file = dicoms.dicom(syntax=syntax)
+    mark = struct.pack(">HH" if syntax == dicoms.BIG_ENDIAN else "<HH", 0x7FE0, 0x0010)
+    with pytest.raises(BadUploadError) as error:
+        run(receive(image_form(file[: file.rindex(mark)])))
+    assert error.value.code == "dicom_no_pixels"
+    new, _ = run(receive(image_form(file)))
+    assert new is not None
+
+
+def test_what_is_deflated_is_left_to_the_decoder() -> None:
+    new, _ = run(receive(image_form(dicoms.dicom(syntax=dicoms.DEFLATED))))
+    assert new is not None
