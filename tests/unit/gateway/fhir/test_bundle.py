@@ -1,7 +1,7 @@
 """Results as FHIR: every resource fits its schema, points only at what is there, and says what the job says."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
@@ -138,6 +138,10 @@ def test_the_finding_is_that_of_the_reading() -> None:
         found = made(replace(BOTH, ml=ml_reading(finding=finding)))
         for method in ("ml-reading", "gemini-reading", "fused-reading"):
             assert one(found, "Observation", method)["code"]["coding"][0]["code"] == code
+
+
+def test_every_scheme_that_a_card_may_use_has_a_name_in_fhir() -> None:
+    assert set(get_args(FindingCode.model_fields["scheme"].annotation)) <= set(SCHEMES)
 
 
 def test_what_radlex_has_a_word_for_is_said_in_radlex_too() -> None:
