@@ -45,6 +45,8 @@ def create_app(resources: Resources) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
+        # Ours are `shared/observe/tracing.py` and its neighbours; the framework's own would send addresses and queries.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.resources = resources
     app.include_router(routes_jobs.router)
