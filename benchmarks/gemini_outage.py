@@ -3,7 +3,7 @@
 One cluster at saturation, its clients waiting for nothing but ML readings. Gemini is well and ill in turns, so that
 whatever else the machine does falls on both; the medians of both are compared. Takes a little over
 2 x `--rounds` x `--seconds`, and with `--kind all` as often as there are ways to fail. After each outage the circuit
-must close. Ten minutes of each: `--kind all --seconds 600 --rounds 1`.
+must close. Ten minutes of each: `--kind all --seconds 600 --well-seconds 75 --rounds 1`.
 """
 
 import argparse
@@ -91,7 +91,8 @@ def main() -> int:
     """Run and report; exit status 1 when the pace did not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gemini_outage", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=20, help="of each outage")
+    parser.add_argument("--well-seconds", type=float, help="before each; as long as the outage if not given")
     parser.add_argument("--kind", choices=["all", *Kind], default=Kind.HANG.value)
     arguments = parser.parse_args()
     kinds = _OUTAGES if arguments.kind == "all" else [Kind(arguments.kind)]
@@ -107,7 +108,7 @@ def _compare(
     well: list[float] = []
     ill: list[float] = []
     for _ in range(arguments.rounds):
-        well.append(_slice(load, fake, _WELL, arguments.seconds))
+        well.append(_slice(load, fake, _WELL, arguments.well_seconds or arguments.seconds))
         say(f"well: {well[-1]:.1f}/s, {_circuit(cluster)}")
         ill.append(_slice(load, fake, Behaviour(kind), arguments.seconds))
         say(f"{kind}: {ill[-1]:.1f}/s, {_circuit(cluster)}")
