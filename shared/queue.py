@@ -108,6 +108,9 @@ def check(app: Celery) -> None:
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
+            for own in app.amqp.queues.values():
+                # A worker that consumes would be refused, and try again for ever.
+                own.bind(connection.default_channel).queue_declare()
     except away as error:
         refused = why_refused(error)
         if refused:

@@ -16,6 +16,7 @@ _REFUSALS: tuple[tuple[type[BaseException], str], ...] = (
     (redis.exceptions.NoPermissionError, "lets this user do too little (deploy/valkey/ has what it takes)"),
     (amqp.AccessRefused, "refuses the user or the password in it"),
     (amqp.NotAllowed, "has no such virtual host, or lets this user do nothing there"),
+    (amqp.PreconditionFailed, "has a queue with a name of ours that is of another kind: delete that queue"),
     (ssl.SSLCertVerificationError, "shows a certificate that we do not trust (MEDISCAN_REDIS_CA_FILE)"),
     (ssl.SSLError, "does not agree with us on TLS (MEDISCAN_REDIS_CA_FILE, or a port without TLS)"),
 )

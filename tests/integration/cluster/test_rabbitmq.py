@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kombu.connection import Connection
 
 from shared import queue
 from shared.errors import SetupError
@@ -143,3 +144,17 @@ def test_a_wrong_login_is_one_line(rabbit: RabbitMq, wrong: str, said: str) -> N
     ):
         queue.check(app)
     assert "planted" not in str(error.value)
+
+
+def test_a_queue_of_another_kind_is_one_line(rabbit: RabbitMq) -> None:
+    rabbit.control("add_vhost", "taken")
+    rabbit.control("set_permissions", "-p", "taken", USER, ".*", ".*", ".*")
+    url = rabbit.broker_url[:-1] + "taken"
+    with Connection(url) as connection:  # type: ignore[no-untyped-call]
+        connection.SimpleQueue(Stage.ML.value)
+
+    with (
+        closing(queue.make_celery(Settings(broker_url=url))) as app,
+        pytest.raises(SetupError, match="has a queue with a name of ours that is of another kind"),
+    ):
+        queue.check(app)
