@@ -34,7 +34,6 @@ _UNHARMED = 0.9
 _WELL = Behaviour(delay_s=0.2)
 #: Every way in which Gemini can fail; what it says about one image is no failure.
 _OUTAGES = [kind for kind in Kind if kind not in NO_OUTAGE]
-_CLIENTS = 8
 _POLL_S = 0.02
 #: Between two slices: what was under way ends.
 _SETTLE_S = 3.0
@@ -43,13 +42,13 @@ _SETTLE_S = 3.0
 class Load:
     """Clients that each submit an image, wait for its ML reading, and begin again."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clients: int) -> None:
         self._url = url
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._done = 0
-        self._pool = ThreadPoolExecutor(_CLIENTS)
-        self._clients = [self._pool.submit(self._client) for _ in range(_CLIENTS)]
+        self._pool = ThreadPoolExecutor(clients)
+        self._clients = [self._pool.submit(self._client) for _ in range(clients)]
 
     @property
     def done(self) -> int:
@@ -93,10 +92,13 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20, help="of each outage")
     parser.add_argument("--well-seconds", type=float, help="before each; as long as the outage if not given")
+    parser.add_argument(
+        "--clients", type=int, default=8, help="fewer where several kinds run beside each other"
+    )
     parser.add_argument("--kind", choices=["all", *Kind], default=Kind.HANG.value)
     arguments = parser.parse_args()
     kinds = _OUTAGES if arguments.kind == "all" else [Kind(arguments.kind)]
-    with _saturated() as (load, fake, cluster):
+    with _saturated(arguments.clients) as (load, fake, cluster):
         ratios = [_compare(load, fake, cluster, kind, arguments) for kind in kinds]
     return 0 if min(ratios) >= _UNHARMED else 1
 
@@ -122,12 +124,12 @@ def _compare(
 
 
 @contextmanager
-def _saturated() -> Iterator[tuple[Load, FakeGemini, Cluster]]:
+def _saturated(clients: int) -> Iterator[tuple[Load, FakeGemini, Cluster]]:
     """A cluster with all the work that its clients can make."""
     with tempfile.TemporaryDirectory() as models, FakeGemini() as fake:
         copy_committed(Path(models))
         with Cluster(**_environment(fake, models)) as cluster:
-            load = Load(cluster.url)
+            load = Load(cluster.url, clients)
             try:
                 yield load, fake, cluster
             finally:
