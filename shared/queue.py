@@ -96,8 +96,11 @@ def _depths(app: Celery, *stages: Stage) -> dict[Stage, int]:
         return {stage: sum(map(waiting, queues_of(app, stage))) for stage in stages}
 
 
-def check(app: Celery) -> None:
-    """SetupError where the broker's URL cannot be used or the broker refuses us; one that is away is waited for."""
+def check(app: Celery, *stages: Stage) -> None:
+    """SetupError where the broker's URL cannot be used or the broker refuses us; one that is away is waited for.
+
+    stages: whose queues the caller reads. One of another kind on RabbitMQ is a refusal too: Celery would try for ever.
+    """
     try:
         away = connection_errors(
             app
@@ -108,9 +111,9 @@ def check(app: Celery) -> None:
     try:
         with app.connection_for_read() as connection:
             connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
-            for own in app.amqp.queues.values():
-                # A worker that consumes would be refused, and try again for ever.
-                own.bind(connection.default_channel).queue_declare()
+            for stage in stages:
+                for name in queues_of(app, stage):
+                    app.amqp.queues[name].bind(connection.default_channel).queue_declare()
     except away as error:
         refused = why_refused(error)
         if refused:

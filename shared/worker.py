@@ -139,7 +139,7 @@ def run(
     """
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
-    check(app)
+    check(app, stage)
     metrics.serve(settings, is_forking=pool == "prefork")
     _beat_from(app, stage, ledger, announce, concurrency)
     _give_back_when_child_dies(ledger, stage)

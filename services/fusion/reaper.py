@@ -42,7 +42,7 @@ def run(app: Celery, settings: FusionSettings) -> None:
     """Reap until told to stop. SetupError if the ledger does not answer in time."""
     ledger = Ledger.open(settings, patience_s=1)
     wait_for(ledger, settings)
-    queue.check(app)
+    queue.check(app, *Stage)
     blobs = BlobStore.open(settings.blob_url)
     metrics.serve(settings, HouseCollector(lambda: cluster.look(ledger, app, blobs)))
     reaper = Reaper(app, settings, ledger, blobs)

@@ -157,4 +157,4 @@ def test_a_queue_of_another_kind_is_one_line(rabbit: RabbitMq) -> None:
         closing(queue.make_celery(Settings(broker_url=url))) as app,
         pytest.raises(SetupError, match="has a queue with a name of ours that is of another kind"),
     ):
-        queue.check(app)
+        queue.check(app, Stage.ML)
