@@ -6,14 +6,12 @@ in float32 and wholly in int8; and what stands before it. One thread, in turns; 
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 from tensorflow import keras
@@ -21,6 +19,7 @@ from tensorflow import keras
 from benchmarks.say import say
 from services.ml_worker.installed import load_installed
 from services.ml_worker.settings import MlWorkerSettings
+from services.ml_worker.training.export import to_float32, to_int8
 from services.ml_worker.training.network import CUT, INPUT_SHAPE, ToGrey
 
 _ROUNDS, _RUNS = 10, 20
@@ -48,6 +47,7 @@ def _networks() -> Iterator[tuple[str, bytes]]:
         installed = load_installed(MlWorkerSettings(model_variant=variant))
         yield f"as it ships, {variant}", installed.bundles[installed.default].content
     base = keras.applications.MobileNetV2(include_top=False, input_shape=INPUT_SHAPE, weights=None)
+    examples = np.concatenate([_noise(seed) for seed in range(_EXAMPLES)])
     parts = {
         "MobileNetV2": base,
         "its frozen part": keras.Model(base.input, base.get_layer(CUT).output),
@@ -55,25 +55,11 @@ def _networks() -> Iterator[tuple[str, bytes]]:
     for name, part in parts.items():
         image = keras.Input(INPUT_SHAPE)
         network = keras.Model(image, part(image, training=False))
-        yield f"{name}, float32", _lite(network, is_int8=False)
-        yield f"{name}, int8", _lite(network, is_int8=True)
+        yield f"{name}, float32", to_float32(network)
+        yield f"{name}, int8", to_int8(network, examples)
     image = keras.Input(INPUT_SHAPE)
     before = keras.layers.Rescaling(2.0, offset=-1.0)(ToGrey()(image))
-    yield "to grey and to [-1, 1], float32", _lite(keras.Model(image, before), is_int8=False)
-
-
-def _lite(network: keras.Model, *, is_int8: bool) -> bytes:
-    """The LiteRT file, for one image at a time."""
-    with tempfile.TemporaryDirectory() as folder:
-        archive = keras.export.ExportArchive()
-        archive.track(network)
-        archive.add_endpoint("serve", network, input_signature=[tf.TensorSpec(_INPUT, tf.float32)])
-        archive.write_out(folder, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serve"])
-        if is_int8:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ([_noise(seed)] for seed in range(_EXAMPLES))
-        return bytes(converter.convert())
+    yield "to grey and to [-1, 1], float32", to_float32(keras.Model(image, before))
 
 
 def _run(content: bytes) -> Run:

@@ -11,6 +11,7 @@ from typing import Any
 
 import celery
 from celery import Celery
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from shared.brokers import Broker, broker_of
@@ -87,13 +88,13 @@ def depths(app: Celery) -> dict[Stage, int]:
 def _depths(app: Celery, *stages: Stage) -> dict[Stage, int]:
     with _converted(app), app.connection_for_read() as connection:
         connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
-        channel = connection.default_channel
+        return {stage: _declared(app, connection, stage) for stage in stages}
 
-        def waiting(name: str) -> int:
-            # Declared as the workers do and not passively: on Redis an empty queue does not exist.
-            return int(app.amqp.queues[name].bind(channel).queue_declare().message_count)
 
-        return {stage: sum(map(waiting, queues_of(app, stage))) for stage in stages}
+def _declared(app: Celery, connection: Connection, stage: Stage) -> int:
+    """Messages waiting in a stage's queues, declared as workers do and not passively: Redis has no empty ones."""
+    queues = (app.amqp.queues[name].bind(connection.default_channel) for name in queues_of(app, stage))
+    return sum(int(one.queue_declare().message_count) for one in queues)
 
 
 def check(app: Celery, *stages: Stage) -> None:
@@ -112,8 +113,7 @@ def check(app: Celery, *stages: Stage) -> None:
         with app.connection_for_read() as connection:
             connection.ensure_connection(timeout=2, **_PUBLISH_RETRY)
             for stage in stages:
-                for name in queues_of(app, stage):
-                    app.amqp.queues[name].bind(connection.default_channel).queue_declare()
+                _declared(app, connection, stage)
     except away as error:
         refused = why_refused(error)
         if refused:

@@ -97,8 +97,10 @@ class ImageUpload:
         del head
         self._header = read_header(first, self._settings.max_pixels)
         if self._header.dicom is not None:
-            self._pixels = PixelMark(self._header.dicom.transfer_syntax_uid)
-            self._rewriter = Rewriter(self._remap) if self._remap is not None else None
+            if self._remap is None:
+                self._pixels = PixelMark(self._header.dicom.transfer_syntax_uid)
+            else:
+                self._rewriter = Rewriter(self._remap)  # looks for the pixels itself
         copy = await self._copied(first)
         self._head = self._counted(copy + self._rest_of_copy() if self.is_whole else copy)
         return self._head

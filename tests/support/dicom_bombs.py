@@ -23,7 +23,7 @@ _ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFF_FFFF)
 def deflated(unpacked: int) -> bytes:
     """A sound deflated image, but for a private element of `unpacked` zeros before its pixels."""
     file = dicoms.dicom()
-    first, pixels = file.index(_FIRST, _META_AT), _pixels_at(file)
+    first, pixels = file.index(_FIRST, _META_AT), dicoms.pixels_at(file)
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = bytes(1 << 20)
     element = struct.pack("<HH2sHI", 0x0029, 0x1001, b"UN", 0, unpacked)
@@ -36,7 +36,7 @@ def deflated(unpacked: int) -> bytes:
 def deep(levels: int) -> bytes:
     """Sequences inside sequences, none of which ends, where the pixels should be."""
     file = dicoms.dicom()
-    return file[: _pixels_at(file)] + (_SEQUENCE + _ITEM) * levels
+    return file[: dicoms.pixels_at(file)] + (_SEQUENCE + _ITEM) * levels
 
 
 def many_items(count: int) -> bytes:
@@ -50,7 +50,7 @@ def many_items(count: int) -> bytes:
 def many_elements(count: int) -> bytes:
     """So many private elements before the pixels."""
     file = dicoms.dicom()
-    start = _pixels_at(file)
+    start = dicoms.pixels_at(file)
     elements = (
         struct.pack("<HH2sH", 0x0029 + 2 * (n >> 12), 0x1000 + (n & 0xFFF), b"LO", 0) for n in range(count)
     )
@@ -81,7 +81,7 @@ def fragments_that_lie() -> bytes:
     file = dicoms.dicom(None, dicoms.RLE)
     item = struct.pack("<HH", 0xFFFE, 0xE000)
     at = (
-        file.index(item, file.index(item, _pixels_at(file)) + 4) + 4
+        file.index(item, file.index(item, dicoms.pixels_at(file)) + 4) + 4
     )  # the first item is the table of offsets
     return file[:at] + struct.pack("<I", 0x7FFF_FFF0) + file[at + 4 :]
 
@@ -114,10 +114,6 @@ def encapsulated(frame: bytes, syntax: str) -> bytes:
     made.PixelData, made["PixelData"].is_undefined_length = encapsulate([frame]), True
     made.file_meta.TransferSyntaxUID = UID(syntax)
     return dicoms.written(made, dicoms.AS_IT_IS)
-
-
-def _pixels_at(file: bytes) -> int:
-    return file.rindex(struct.pack("<HH", 0x7FE0, 0x0010))
 
 
 def _with_syntax(meta: bytes, syntax: str) -> bytes:

@@ -1,6 +1,7 @@
 """DICOM files drawn by code: good ones in every transfer syntax that we read."""
 
 import io
+import struct
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -158,3 +159,8 @@ def _compress(made: Dataset, syntax: str) -> bytes:
         writer.SetImage(change.GetOutput())
         assert writer.Write()
         return packed.read_bytes()
+
+
+def pixels_at(file: bytes, syntax: str = EXPLICIT) -> int:
+    """Where the last element Pixel Data begins."""
+    return file.rindex(struct.pack(">HH" if syntax == BIG_ENDIAN else "<HH", 0x7FE0, 0x0010))

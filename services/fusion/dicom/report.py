@@ -38,11 +38,12 @@ from shared.medical_codes import Code
 
 def report(job: JobView, ml: MlReading, result: FusedResult, source: Source) -> Dataset:
     """The report of one finished job."""
-    readers = [_ml(job, ml, source), *_gemini(job, ml, source), _fused(job, ml, result, source)]
+    readers = [_ml(job, ml, ml, source), *_gemini(job, ml, source), _fused(job, ml, result, source)]
+    frames = [_ml(job, ml, frame, source, frame.frame) for frame in ml.frames]
     content = MeasurementReport(
         observation_context=_observer(job),
         procedure_reported=concept(words.PROCEDURES.get(source.dataset.Modality, words.SOME_PROCEDURE)),
-        imaging_measurements=[*readers, *_frames(job, ml, source)],
+        imaging_measurements=[*readers, *frames],
     )
     content[0].ContentSequence.append(_in_words(job, ml, result))
     return ComprehensiveSR(
@@ -63,39 +64,24 @@ def _observer(job: JobView) -> ObservationContext:
     return ObservationContext(observer_device_context=ObserverContext(codes.DCM.Device, device))
 
 
-def _ml(job: JobView, ml: MlReading, source: Source) -> MeasurementsAndQualitativeEvaluations:
+def _ml(
+    job: JobView, ml: MlReading, reading: MlReading | FrameReading, source: Source, frame: int | None = None
+) -> MeasurementsAndQualitativeEvaluations:
+    """What the model says, in all or of one frame."""
     return _group(
         job,
         ml,
         source,
         reader=words.ML_READING,
-        algorithm=_model(ml),
-        numbers=_numbers(ml, ml.threshold),
-        said=_answer(ml, ml),
+        frame=frame,
+        algorithm=_algorithm(ml.model.name, ml.model.version, f"sha256 {ml.model.sha256}"),
+        numbers={
+            words.PROBABILITY: reading.p_positive,
+            words.THRESHOLD: ml.threshold,
+            words.OOD_SCORE: reading.ood_score,
+        },
+        said=_answer(ml, reading),
     )
-
-
-def _frames(job: JobView, ml: MlReading, source: Source) -> Iterator[MeasurementsAndQualitativeEvaluations]:
-    """What the model says of each frame, where it read all of them."""
-    for frame in ml.frames:
-        yield _group(
-            job,
-            ml,
-            source,
-            reader=words.ML_READING,
-            frame=frame.frame,
-            algorithm=_model(ml),
-            numbers=_numbers(frame, ml.threshold),
-            said=_answer(ml, frame),
-        )
-
-
-def _numbers(reading: MlReading | FrameReading, threshold: float) -> dict[Code, float]:
-    return {
-        words.PROBABILITY: reading.p_positive,
-        words.THRESHOLD: threshold,
-        words.OOD_SCORE: reading.ood_score,
-    }
 
 
 def _answer(ml: MlReading, reading: MlReading | FrameReading) -> list[QualitativeEvaluation]:
@@ -176,10 +162,6 @@ def _tracking(job: JobView, reader: Code, frame: int | None) -> TrackingIdentifi
     return TrackingIdentifier(
         tracking_uid(job.id, f"{reader.value}/frame/{frame}"), f"{reader.meaning}, frame {frame}"
     )
-
-
-def _model(ml: MlReading) -> AlgorithmIdentification:
-    return _algorithm(ml.model.name, ml.model.version, f"sha256 {ml.model.sha256}")
 
 
 def _algorithm(

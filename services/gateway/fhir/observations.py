@@ -5,6 +5,7 @@ sure it is stands beside it in components.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from services.gateway.fhir.terms import (
     Resource,
@@ -101,18 +102,8 @@ def _fused_parts(result: FusedResult) -> Iterator[Resource]:
 
 
 def _ml(job: JobView, ml: MlReading, subject: Resource | None) -> Resource:
-    label = None if ml.abstained else ml.label
-    return _observation(
-        job,
-        "ml",
-        ml,
-        ML_READING,
-        subject,
-        valueCodeableConcept=concept(said(label), label or "declined to decide"),
-        device=reference(job.id, "ml-device", "Device"),
-        hasMember=[reference(job.id, _of(frame), "Observation") for frame in ml.frames] or None,
-        component=list(_ml_parts(ml)),
-    )
+    members = [reference(job.id, _of(frame), "Observation") for frame in ml.frames]
+    return _by_model(job, "ml", ml, ml, subject, hasMember=members or None, component=list(_ml_parts(ml)))
 
 
 def _ml_parts(ml: MlReading) -> Iterator[Resource]:
@@ -123,16 +114,29 @@ def _ml_parts(ml: MlReading) -> Iterator[Resource]:
 
 
 def _frame(job: JobView, ml: MlReading, frame: FrameReading, subject: Resource | None) -> Resource:
-    label = None if frame.abstain_reason else frame.label
+    parts = [*_figures(frame, ml.threshold), component(FRAME, valueInteger=frame.frame)]
+    return _by_model(job, _of(frame), ml, frame, subject, component=parts)
+
+
+def _by_model(
+    job: JobView,
+    name: str,
+    ml: MlReading,
+    reading: MlReading | FrameReading,
+    subject: Resource | None,
+    **more: Any,
+) -> Resource:
+    """What the model answers about the whole or about one frame."""
+    label = None if reading.abstain_reason else reading.label
     return _observation(
         job,
-        _of(frame),
+        name,
         ml,
         ML_READING,
         subject,
         valueCodeableConcept=concept(said(label), label or "declined to decide"),
         device=reference(job.id, "ml-device", "Device"),
-        component=[*_figures(frame, ml.threshold), component(FRAME, valueInteger=frame.frame)],
+        **more,
     )
 
 

@@ -33,7 +33,7 @@ def largest() -> bytes:
 def long_value() -> bytes:
     """A UID that would have to be replaced, of many megabytes."""
     file = dicoms.dicom()
-    at = file.rindex(struct.pack("<HH", 0x7FE0, 0x0010))
+    at = dicoms.pixels_at(file)
     value = b"1.2" * 4_000_000
     return file[:at] + struct.pack("<HH2sHI", 0x0040, 0xA124, b"UC", 0, len(value)) + value + file[at:]
 
