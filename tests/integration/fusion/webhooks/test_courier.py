@@ -323,7 +323,7 @@ def test_a_reaper_that_fails_does_not_live_on_as_a_courier(
         raise RuntimeError
 
     monkeypatch.setattr(reaper.Reaper, "look", break_down)
-    monkeypatch.setattr("services.fusion.reaper.queue.check", lambda _app: None)
+    monkeypatch.setattr("services.fusion.reaper.queue.check", lambda _app, *_stages: None)
     monkeypatch.setattr("services.fusion.reaper.signal.signal", lambda *_: None)
     with pytest.raises(RuntimeError):
         reaper.run(
