@@ -32,7 +32,7 @@ class ClientIds(NamedTuple):
     def find(self, tenant: str, client_id: str) -> Archived | None:
         """The job, if it is archived or was."""
         try:
-            return Archived.model_validate_json(self.blobs.get(client_id_path(tenant, digest(client_id))))
+            return Archived.tolerant(self.blobs.get(client_id_path(tenant, digest(client_id))))
         except BlobMissingError:
             return None
 
@@ -47,7 +47,7 @@ class ClientIds(NamedTuple):
         """Free the id, unless it stands for another job by now. The object in the job's folder is yours to delete."""
         try:
             path = client_id_path(ref.tenant, self.blobs.get(blob_path(ref, Blob.CLIENT)).decode())
-            kept = Archived.model_validate_json(self.blobs.get(path))
+            kept = Archived.tolerant(self.blobs.get(path))
         except BlobMissingError:
             return
         if kept.job_id == ref.job_id:

@@ -6,7 +6,7 @@ All probabilities are in [0, 1], all durations in milliseconds, all times UTC.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,6 +36,14 @@ class Message(BaseModel):
 
     # Errors that quote their input would carry metadata into logs.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    @classmethod
+    def tolerant(cls, text: str | bytes) -> Self:
+        """Read what a newer version of us may have written: a field that is not known here is passed over.
+
+        ValidationError for everything else that is not as this version has it.
+        """
+        return cls.model_validate_json(text, extra="ignore")
 
 
 class Label(StrEnum):

@@ -46,6 +46,6 @@ def find(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> JobView | None:
     if live is not None:
         return view(live)
     try:
-        return JobView.model_validate_json(blobs.get(blob_path(ref, Blob.RECORD)))
+        return JobView.tolerant(blobs.get(blob_path(ref, Blob.RECORD)))
     except BlobMissingError:
         return None

@@ -73,6 +73,6 @@ class BatchStore(NamedTuple):
 
     def _read(self, ref: BatchRef, blob: BatchBlob, model: type[M]) -> M | None:
         try:
-            return model.model_validate_json(self.blobs.get(batch_path(ref, blob)))
+            return model.tolerant(self.blobs.get(batch_path(ref, blob)))
         except BlobMissingError:
             return None

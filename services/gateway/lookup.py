@@ -108,7 +108,7 @@ def _archived(resources: Resources, ref: JobRef) -> JobView:
 
 def _stored(resources: Resources, ref: JobRef) -> JobView | None:
     try:
-        return JobView.model_validate_json(resources.blobs.get(blob_path(ref, Blob.RECORD)))
+        return JobView.tolerant(resources.blobs.get(blob_path(ref, Blob.RECORD)))
     except BlobMissingError:
         return None
 

@@ -127,7 +127,7 @@ class DeliveryList:
             target=self._target,
             event=WebhookEvent(fields["event"]),
             state=state,
-            attempts=tuple(DeliveryAttempt.model_validate_json(text) for text in attempts),
+            attempts=tuple(DeliveryAttempt.tolerant(text) for text in attempts),
             next_attempt_at=datetime.fromtimestamp(due, tz=UTC) if due is not None else None,
         )
         return HeldDelivery(ref, fields["url"], delivery, int(fields.get("tries", "0")))

@@ -1,7 +1,11 @@
-"""Reads what the scripts stored: one flat Redis hash -> one typed job record."""
+"""Reads what the scripts stored: one flat Redis hash -> one typed job record.
 
-from collections.abc import Mapping
+A worker of a newer version may have written it, so fields that are not known here are passed over.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -18,6 +22,8 @@ from shared.contracts import (
 )
 from shared.job_state import TERMINAL, JobState, StageState
 from shared.names import Blob, JobRef, Priority, Stage, blob_path
+
+T = TypeVar("T")
 
 _ML: TypeAdapter[MlReading | UnavailableReading] = TypeAdapter(MlReading | UnavailableReading)
 _GEMINI: TypeAdapter[GeminiReading | UnavailableReading | SkippedReading] = TypeAdapter(
@@ -97,15 +103,15 @@ def parse(ref: JobRef, fields: Mapping[str, str]) -> JobRecord:
         created_at=float(fields["created_at"]),
         deadline_at=float(fields["deadline_at"]),
         ended_at=_seconds(fields, "ended_at"),
-        image=ImageFacts.model_validate_json(fields["image"]),
+        image=ImageFacts.tolerant(fields["image"]),
         metadata=_METADATA.validate_json(fields["metadata"]),
         model=fields.get("model"),
-        prior=Prior.model_validate_json(fields["prior"]) if "prior" in fields else None,
+        prior=_optional(fields, "prior", Prior.tolerant),
         stages={stage: _stage(fields, stage) for stage in Stage},
-        ml=_ML.validate_json(fields["ml.reading"]) if "ml.reading" in fields else None,
-        gemini=_GEMINI.validate_json(fields["gemini.reading"]) if "gemini.reading" in fields else None,
-        result=FusedResult.model_validate_json(fields["result"]) if "result" in fields else None,
-        error=JobError.model_validate_json(fields["error"]) if "error" in fields else None,
+        ml=_optional(fields, "ml.reading", lambda text: _ML.validate_json(text, extra="ignore")),
+        gemini=_optional(fields, "gemini.reading", lambda text: _GEMINI.validate_json(text, extra="ignore")),
+        result=_optional(fields, "result", FusedResult.tolerant),
+        error=_optional(fields, "error", JobError.tolerant),
         client_id=fields.get("client_id"),
         retry_of=fields.get("retry_of"),
         batch_id=fields.get("batch"),
@@ -124,4 +130,8 @@ def _stage(fields: Mapping[str, str], stage: Stage) -> StageRecord:
 
 
 def _seconds(fields: Mapping[str, str], name: str) -> float | None:
-    return float(fields[name]) if name in fields else None
+    return _optional(fields, name, float)
+
+
+def _optional(fields: Mapping[str, str], name: str, read: Callable[[str], T]) -> T | None:
+    return read(fields[name]) if name in fields else None

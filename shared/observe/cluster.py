@@ -64,7 +64,7 @@ def view(house: House, *, messages: dict[Stage, int] | None, blobs: BlobsView) -
         ledger_memory=MemoryView(used_bytes=house.memory.used, limit_bytes=house.memory.limit),
         blobs=blobs,
         models=tuple(OfferedModel(id=name, is_default=name == house.default_model) for name in house.models),
-        drift=tuple(ModelDrift.model_validate_json(text) for _, text in sorted(house.drift.items())),
+        drift=tuple(ModelDrift.tolerant(text) for _, text in sorted(house.drift.items())),
     )
 
 

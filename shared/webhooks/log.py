@@ -25,6 +25,6 @@ def kept(
 ) -> StoredDelivery | None:
     """The log; None where no delivery has ended."""
     try:
-        return StoredDelivery.model_validate_json(blobs.get(blob_path(ref, _BLOBS[target])))
+        return StoredDelivery.tolerant(blobs.get(blob_path(ref, _BLOBS[target])))
     except BlobMissingError:
         return None

@@ -25,6 +25,11 @@ def stored_job(
 
 def finished(ref: JobRef, at: float, state: str, **result: Any) -> JobView:
     """The job as its record has it."""
+    return view(parse(ref, job_fields(at, state, **result)))
+
+
+def job_fields(at: float, state: str = "completed", **result: Any) -> dict[str, str]:
+    """The ledger's hash of such a job."""
     fields = {
         "version": "5",
         "state": state,
@@ -42,4 +47,4 @@ def finished(ref: JobRef, at: float, state: str, **result: Any) -> JobView:
     }
     if state == JobState.COMPLETED:
         fields["result"] = fused_result(**result).model_dump_json()
-    return view(parse(ref, fields))
+    return fields

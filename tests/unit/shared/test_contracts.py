@@ -1,4 +1,4 @@
-"""The wire format is what its snapshots say, and no message takes what it does not know."""
+"""The wire format is what its snapshots say; nobody writes a field that is not in it, and a newer one is read past."""
 
 import json
 import math
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from shared.contracts import DISCLAIMER, DicomSource, FusedResult, GeminiReading, MlReading, Problem
+from shared.contracts import DISCLAIMER, DicomSource, FusedResult, GeminiReading, Message, MlReading, Problem
+from shared.ledger.record import parse
+from shared.names import DEFAULT_TENANT, JobRef, new_job_id
 from tests.support.samples import (
     PROBLEM,
     RATE_LIMITED,
@@ -18,6 +20,7 @@ from tests.support.samples import (
     image_facts,
     ml_reading,
 )
+from tests.support.stored_jobs import job_fields
 from tests.unit.shared.schemas import SNAPSHOTS, messages, path, schema
 
 EXAMPLES: list[BaseModel] = [
@@ -57,6 +60,31 @@ def test_a_reading_from_before_cards_named_their_finding_is_read() -> None:
     before = ml_reading().model_dump(mode="json", exclude={"finding"})
 
     assert MlReading.model_validate(before).finding is None
+
+
+@pytest.mark.parametrize("message", [one for one in EXAMPLES if isinstance(one, Message)], ids=type)
+def test_what_a_newer_version_wrote_is_read_without_what_is_new(message: Message) -> None:
+    newer = message.model_dump(mode="json") | {"surprise": 1}
+
+    assert type(message).tolerant(json.dumps(newer)) == message
+
+
+def test_a_newer_workers_job_is_read() -> None:
+    """As while containers are replaced one by one: also deep within a reading, and where a reading may be missing."""
+    ref, fields = JobRef(DEFAULT_TENANT, new_job_id()), job_fields(0.0)
+    assert parse(ref, fields).result is not None
+
+    newer = {name: _newer(text) if text.startswith("{") else text for name, text in fields.items()}
+    newer["metadata"] = fields["metadata"]
+
+    assert parse(ref, newer) == parse(ref, fields)
+
+
+def _newer(text: str) -> str:
+    said = json.loads(text) | {"surprise": {"of": "tomorrow"}}
+    if "model" in said:
+        said["model"]["surprise"] = 1
+    return json.dumps(said)
 
 
 # --- what is refused --------------------------------------------------------------------------------------
