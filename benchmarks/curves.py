@@ -28,8 +28,8 @@ from shared.names import DEFAULT_TENANT, Blob, JobRef, Priority, Stage, blob_pat
 from shared.queue import make_celery, publish
 from shared.settings import Settings
 
-#: Jobs that are watched while they are worked off, at each depth.
-_WATCHED = 200
+#: Jobs that are watched while they are worked off, at each depth, and those before them while the workers get going.
+_WATCHED, _AGAIN = 200, 40
 _FILLERS = 4
 #: A file may have no more names than about this many on common file systems.
 _MOST_LINKS = 30_000
@@ -64,10 +64,11 @@ def backlog(depths: Sequence[int]) -> list[Point]:
         filler, points, queued = _Filler(cluster, picture), [], 0
         for depth in depths:
             with cluster.stopped("ml_worker"):
-                filler.fill(depth - queued)
-                meter, before = Meter(cluster), filler.live()
-            done = filler.worked_off(before)
-            points.append(Point(depth, meter.per_job_us(done)))
+                filler.fill(depth - queued + _AGAIN)
+            # What stood still over its time limit is ended when it goes on: only then are the processes those to watch.
+            filler.worked_off(_AGAIN)
+            meter = Meter(cluster)
+            points.append(Point(depth, meter.per_job_us(filler.worked_off(_WATCHED))))
             queued = filler.live()
         return points
 
@@ -89,9 +90,10 @@ def waiters(counts: Sequence[int], jobs: int) -> list[Point]:
     """Requests that wait for jobs which nobody works on, beside those that are submitted and read."""
     most = max(counts)
     picture = pictures(1)[0]
-    with MediScan(MAX_WAITS=str(most + 50), MAX_WAITS_PER_TENANT=str(most + 50)) as cluster:
+    room = str(most + 50)
+    # Jobs without a message, and the reaper is in no hurry to publish one.
+    with MediScan(MAX_WAITS=room, MAX_WAITS_PER_TENANT=room, REPUBLISH_AFTER_S=str(_LONG_S)) as cluster:
         saturate(cluster, [picture], 16)
-        # Jobs without a message, and the reaper is in no hurry to publish one.
         filler = _Filler(cluster, picture, republish_after_s=_LONG_S)
         return [Point(count, asyncio.run(_beside(cluster, filler, count, jobs))) for count in counts]
 
@@ -102,7 +104,8 @@ async def _beside(cluster: MediScan, filler: "_Filler", count: int, jobs: int) -
         asyncio.ensure_future(one.ask(request("GET", f"/v1/jobs/{filler.unpublished().job_id}?wait=60")))
         for one in waiting
     ]
-    await asyncio.sleep(1)
+    while filler.watched() < count:
+        await asyncio.sleep(0.1)
     found = await asyncio.to_thread(saturate, cluster, filler.images, jobs)
     for answer in asked:
         answer.cancel()
@@ -150,14 +153,21 @@ class _Filler:
             finally:
                 client.config_set("appendfsync", "always")
 
+    def watched(self) -> int:
+        """Jobs that the gateway is told of: somebody waits for each."""
+        with redis.Redis(unix_socket_path=self._socket) as client:
+            return len(client.pubsub_channels())
+
     def live(self) -> int:
         """Jobs that are not over."""
         return sum(self._ledger.live_jobs().values())
 
-    def worked_off(self, before: int) -> int:
-        """Wait until enough of `before` live jobs are over to say what one costs; how many are."""
-        enough, give_up = min(_WATCHED, before), time.monotonic() + _PATIENCE_S
-        while (done := before - self.live()) < enough and time.monotonic() < give_up:
+    def worked_off(self, enough: int) -> int:
+        """Wait until so many more jobs are over, or all; how many are. TimeoutError where it takes too long."""
+        before, give_up = self.live(), time.monotonic() + _PATIENCE_S
+        while (done := before - (left := self.live())) < enough and left:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"{done} of {enough} jobs were over within {_PATIENCE_S:.0f} s")
             time.sleep(0.05)
         return max(1, done)
 

@@ -1,6 +1,6 @@
 """Which waiting jobs have most likely lost their message, whenever the reaper meant to look at them next.
 
-In a deep backlog the reaper looks at a waiting job less and less often. When the broker then loses what it held, or
+The reaper looks at a waiting job a few times before its deadline and no more. When the broker loses what it held, or
 was away while messages were published, those looks would come late. Two signs need no waiting for them: a queue that
 has held nothing for a while, and a message published clearly later that has been taken up. Both are read off sorted
 sets, from the front: in a healthy backlog nothing stands there.

@@ -11,7 +11,6 @@ local publish = {}
 local function republish(stage)
   mark_published(stage)
   set(stage .. '.republished', '1')
-  set(stage .. '.look_every', 0)
   publish[#publish + 1] = stage
 end
 
@@ -23,17 +22,15 @@ local function is_lost(stage)
   return published + KNOB.reorder_slack_s < watermark and watermark <= NOW
 end
 
--- Unclaimed for a while. In a deep, healthy backlog that is no reason to publish again, only to look less often:
--- twice as long after each look, whatever the clock was set to meanwhile, and still several times before the deadline.
+-- Unclaimed for a while. In a deep, healthy backlog that is no reason to publish again, and a hundred thousand jobs are
+-- not to be looked at all the time: a message that is lost shows otherwise (suspects.py). Several looks before the
+-- deadline are for what nobody thought of.
 local function look_at_pending(stage)
   if is_lost(stage) then
     count('republished:' .. stage)
     republish(stage)
   else
-    local doubled = math.min(2 * number(stage .. '.look_every'), (number('deadline_at') - NOW) / 2)
-    local every = math.max(KNOB.republish_after_s, doubled)
-    set(stage .. '.look_every', every)
-    set(stage .. '.look_at', NOW + every)
+    set(stage .. '.look_at', NOW + math.max(KNOB.republish_after_s, (number('deadline_at') - NOW) / 2))
   end
 end
 

@@ -23,7 +23,7 @@ from tests.support.samples import new_ref
 from tests.support.waiting import wait_until
 
 _SUBMITTED, _BEFORE = 40, 10
-#: The reaper looks at a waiting job less and less often; on a busy machine the last one may take this long.
+#: On a busy machine the last one may take this long.
 _SLOW_S = 300
 
 

@@ -145,42 +145,20 @@ def test_a_deep_healthy_backlog_is_not_published_again(make_jobs: MakeJobs) -> N
     assert jobs.ledger.due(2000) == []
 
 
-def test_a_waiting_job_is_looked_at_less_and_less_often(make_jobs: MakeJobs) -> None:
-    jobs = make_jobs(republish_after_s=5, job_deadline_s=10_000)
+def test_a_waiting_job_is_looked_at_a_few_times_before_its_deadline(make_jobs: MakeJobs) -> None:
+    jobs = make_jobs(republish_after_s=5)
     ref = jobs.create(gemini_skipped=SKIPPED)
     pauses = []
-    for age in (5, 10, 20, 40):
-        unclaimed_for(jobs, ref, Stage.ML, seconds=age)
+    for left in (800, 400, 20, 6):
+        jobs.redis.hset(Key.job(ref), "deadline_at", jobs.now() + left)
+        jobs.long_ago(ref, "ml.look_at")
         before = jobs.now()
         assert jobs.reap(ref) == []
         next_look = jobs.due_at(ref)
         assert next_look is not None
         pauses.append(next_look - before)
 
-    assert pauses == pytest.approx([5, 10, 20, 40], abs=0.5)
-
-
-def test_a_step_of_the_clock_does_not_put_off_the_next_look(make_jobs: MakeJobs) -> None:
-    jobs = make_jobs(republish_after_s=5)
-    ref = jobs.create(gemini_skipped=SKIPPED)
-    unclaimed_for(jobs, ref, Stage.ML, seconds=300)  # published 5 s ago, and the clock was set forward since
-    before = jobs.now()
-
-    assert jobs.reap(ref) == []
-
-    assert jobs.due_at(ref) == pytest.approx(before + 5, abs=0.5)
-
-
-def test_a_waiting_job_is_looked_at_again_well_before_its_deadline(make_jobs: MakeJobs) -> None:
-    jobs = make_jobs(republish_after_s=5)
-    ref = jobs.create(gemini_skipped=SKIPPED)
-    jobs.redis.hset(Key.job(ref), mapping={"ml.look_every": 400, "deadline_at": jobs.now() + 100})
-    jobs.long_ago(ref, "ml.look_at")
-    before = jobs.now()
-
-    assert jobs.reap(ref) == []
-
-    assert jobs.due_at(ref) == pytest.approx(before + 50, abs=0.5)
+    assert pauses == pytest.approx([400, 200, 10, 5], abs=0.5)
 
 
 def test_after_the_clock_was_set_back_waiting_messages_do_not_look_lost(jobs: Jobs) -> None:
