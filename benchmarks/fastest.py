@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from benchmarks.summary import headline
 from tests.support.launch import ROOT
 
 _IMAGES = 16
-_PARTS = {"race", "step", "floor", "curves"}
+_PARTS = {"step", "floor", "race", "curves"}
 
 
 @dataclass(frozen=True)
@@ -90,46 +90,48 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fastest", description=__doc__)
     parser.add_argument("--short", action="store_true", help="one round, shallow curves: under four minutes")
     parser.add_argument("--tiny", action="store_true", help="counts that say nothing: tries the harness")
-    parser.add_argument("--only", nargs="*", default=sorted(_PARTS), choices=sorted(_PARTS))
+    parser.add_argument("--only", nargs="+", default=sorted(_PARTS), choices=sorted(_PARTS))
     parser.add_argument("--peers", nargs="*", help="names of those that run; all unless given")
     parser.add_argument("--out", type=Path, default=ROOT / "var" / "bench")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # whatever runs is ended on the way out
     size = TINY if chosen.tiny else SHORT if chosen.short else FULL
     peers = [peer for peer in PEERS if chosen.peers is None or peer.__name__ in chosen.peers]
-    report = run(size, peers, set(chosen.only), say)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    (chosen.out / "report.json").write_text(json.dumps(report, indent=1))
-    (chosen.out / "report.html").write_text(page(report))
+    for report in run(size, peers, set(chosen.only), say):
+        _write(report, chosen.out)
     say(headline(report))
     say(f"written: {chosen.out}/report.html and report.json")
     return 0
 
 
+def _write(report: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(report, indent=1))
+    (folder / "report.html").write_text(page(report))
+
+
 def run(
     size: Size, peers: Sequence[type[Subject]], parts: set[str], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """All parts, as one object of plain JSON."""
+) -> Iterator[dict[str, Any]]:
+    """What is known so far, as one object of plain JSON, after each part: a run that is cut off has said something."""
     began = time.monotonic()
     report: dict[str, Any] = {"conditions": _conditions()}
     images = pictures(_IMAGES)
-    if "step" in parts:
-        say("ML step")
-        report["step"] = _step(size.step_runs)
-    if "floor" in parts:
-        say("floor")
-        report["floor"] = floor.measure(size.floor_s)
-        report["redis"] = _redis(images, size.race.jobs)
-    if "race" in parts:
-        entrants = race([MediScan, *peers], images, size.race, say)
-        report["race"] = [_entrant(one) for one in entrants]
-    if "curves" in parts:
-        report["curves"] = _curves(size, say)
-    report["conditions"] |= {
-        "seconds": round(time.monotonic() - began),
-        "load_after": processes.load_average(),
+    measured: dict[str, Callable[[], dict[str, Any]]] = {
+        "step": lambda: {"step": _step(size.step_runs)},
+        "floor": lambda: {"floor": floor.measure(size.floor_s), "redis": _redis(images, size.race.jobs)},
+        "race": lambda: {"race": [_entrant(one) for one in race([MediScan, *peers], images, size.race, say)]},
+        "curves": lambda: {"curves": _curves(size, say)},
     }
-    return report
+    for part, measure in measured.items():
+        if part in parts:
+            say(part)
+            report |= measure()
+            report["conditions"] |= {
+                "seconds": round(time.monotonic() - began),
+                "load_after": processes.load_average(),
+            }
+            yield report
 
 
 def _conditions() -> dict[str, Any]:

@@ -21,7 +21,7 @@ def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_race_says_who_ran_and_who_could_not() -> None:
     said: list[str] = []
 
-    report = run(TINY, [field.LitServe], {"race"}, said.append)
+    (report,) = run(TINY, [field.LitServe], {"race"}, said.append)
 
     ours, absent = report["race"]
     assert not ours["absent"]
