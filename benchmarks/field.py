@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from benchmarks.http_client import Answer, multipart, request
-from benchmarks.subject import CannotStartError, Subject
+from benchmarks.subject import CannotStartError, Subject, free_port
 from embedded.valkey import broker_command
 from tests.support.launch import ROOT
 
@@ -102,21 +102,38 @@ class Queued(Peer):
 
 
 class BentoTask(Queued):
-    """BentoML's own task queue."""
+    """BentoML's own task queue: two servers of one worker, as all others have two processes.
+
+    A task is known to the server that took it, and each connection keeps to one server, as behind a balancer of
+    connections. Why not one server of two workers is in `peers/bentoml_task.py`.
+    """
 
     name, post, health = "BentoML tasks", "/read/submit", "/readyz"
+    servers = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ports = [self.port, *(free_port() for _ in range(self.servers - 1))]
+
+    def ports(self) -> Sequence[int]:
+        """One a server."""
+        return self._ports
+
+    def is_ready(self) -> bool:
+        """All are."""
+        return all(self.get(self.health, port) == 200 for port in self._ports)  # noqa: PLR2004 - HTTP
 
     def commands(self) -> Mapping[str, Sequence[str]]:
-        """Its command line."""
-        service = _MODULE + "bentoml_task:Reading"
+        """Its command line, once a server, each with a home of its own: the file of results lies there."""
+        serve = [str(_BIN / "bentoml"), "serve", _MODULE + "bentoml_task:Reading", "--host=127.0.0.1", "-p"]
         return {
-            "server": [str(_BIN / "bentoml"), "serve", service, "--host", "127.0.0.1", "-p", str(self.port)]
+            f"server{number}": ["env", f"BENTOML_HOME={self.folder / str(number)}", *serve, str(port)]
+            for number, port in enumerate(self._ports)
         }
 
     def environment(self) -> Mapping[str, str]:
-        """Its files go where ours go, and it tells nobody of its use."""
-        own = {"BENTOML_HOME": str(self.folder), "BENTOML_DO_NOT_TRACK": "True"}
-        return {**super().environment(), **own}
+        """It tells nobody of its use."""
+        return {**super().environment(), "BENTOML_DO_NOT_TRACK": "True"}
 
     def inquiry(self, answer: Answer) -> bytes | None:
         """Its result, which is an error until it is there."""
@@ -124,8 +141,18 @@ class BentoTask(Queued):
         return request("GET", f"/read/get?task_id={json.loads(answer.body)['task_id']}")
 
     def is_result(self, answer: Answer) -> bool:
-        """400 says: not yet."""
-        return answer.status == 200  # noqa: PLR2004 - HTTP
+        """A 400 that says so: not yet. RuntimeError where the task failed: its error is the answer."""
+        if answer.status == 400 and b"is not completed yet" in answer.body:  # noqa: PLR2004 - HTTP
+            return False
+        if answer.status != 200:  # noqa: PLR2004 - HTTP
+            raise RuntimeError(f"{self.name}: {answer.status} {answer.body[:200]!r}")
+        return True
+
+
+class BentoTaskAlone(BentoTask):
+    """The same as one server, which is one process: what its documentation starts with."""
+
+    name, servers = "BentoML tasks, one process", 1
 
 
 class _Textbook(Queued):
@@ -184,6 +211,7 @@ PEERS: tuple[type[Peer], ...] = (
     CeleryKeras,
     CeleryLiteRt,
     BentoTask,
+    BentoTaskAlone,
     RayServe,
     LitServe,
 )

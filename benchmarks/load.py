@@ -63,7 +63,7 @@ def idle(subject: Subject, images: Sequence[bytes], jobs: int) -> Idle:
     latencies: list[float] = []
 
     async def ask() -> None:
-        connection = Connection("127.0.0.1", subject.port)
+        connection = Connection("127.0.0.1", subject.ports()[0])
         for image in islice(cycle(images), jobs):
             began = now_ms()
             answer = await connection.ask(subject.submission(image))
@@ -81,13 +81,16 @@ async def _saturate(subject: Subject, images: Sequence[bytes], jobs: int) -> Sat
     work = islice(cycle(messages), jobs)
     meter, began, accepted = Meter(subject), time.monotonic(), [0.0]
     gate = _Gate(CONNECTIONS)
-    await asyncio.gather(*(_connection(subject, work, gate, accepted) for _ in range(CONNECTIONS)))
+    ports = islice(cycle(subject.ports()), CONNECTIONS)
+    await asyncio.gather(*(_connection(subject, port, work, gate, accepted) for port in ports))
     wall = time.monotonic() - began
     return Saturated(jobs, wall, accepted[0] - began, meter.per_job_us(jobs), processes.load_average())
 
 
-async def _connection(subject: Subject, work: Iterator[bytes], gate: "_Gate", accepted: list[float]) -> None:
-    connection = Connection("127.0.0.1", subject.port)
+async def _connection(
+    subject: Subject, port: int, work: Iterator[bytes], gate: "_Gate", accepted: list[float]
+) -> None:
+    connection = Connection("127.0.0.1", port)
     answers = [await connection.ask(message) for message in work]
     accepted[0] = time.monotonic()
     # Nobody asks before all is submitted: what an inquiry costs then does not depend on who was how fast.

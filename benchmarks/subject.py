@@ -66,6 +66,10 @@ class Subject:
         """Whether it takes work."""
         raise NotImplementedError
 
+    def ports(self) -> Sequence[int]:
+        """Where it takes work; each connection of the client keeps to one of them."""
+        return (self.port,)
+
     # --- processes ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -152,9 +156,9 @@ class Subject:
 
     # --- helpers ------------------------------------------------------------------------------------------
 
-    def get(self, path: str) -> int:
+    def get(self, path: str, port: int | None = None) -> int:
         """Status of a GET, for readiness."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=5)
         try:
             connection.request("GET", path)
             return connection.getresponse().status
