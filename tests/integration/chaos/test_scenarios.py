@@ -156,9 +156,15 @@ def test_a_broker_that_comes_back_full_ends_no_worker() -> None:
     with Cluster(GEMINI_ENABLED="false") as cluster:
         assert cluster.run(scan(64))["state"] == "completed"
         cluster.broker_server.stop(kill=True)
+        for (
+            worker
+        ) in workers:  # one that finds it back before it missed it would go on without connecting anew
+            wait_until(
+                partial(has_said, cluster, worker, "Cannot connect"), what=f"{worker} misses the broker"
+            )
         cluster.broker_server.start("--maxmemory", "1", "--maxmemory-policy", "noeviction")
         for worker in workers:
-            wait_until(partial(is_refused, cluster, worker), what=f"{worker} is refused")
+            wait_until(partial(has_said, cluster, worker, "OutOfMemory"), what=f"{worker} is refused")
         waiting = cluster.submit(scan(64))["id"]
         with cluster.broker_server.client() as broker:
             broker.config_set("maxmemory", 0)
@@ -166,5 +172,5 @@ def test_a_broker_that_comes_back_full_ends_no_worker() -> None:
         assert [worker for worker in workers if not cluster.is_running(worker)] == []
 
 
-def is_refused(cluster: Cluster, worker: str) -> bool:
-    return "OutOfMemory" in cluster.log(worker).read_text()
+def has_said(cluster: Cluster, worker: str, words: str) -> bool:
+    return words in cluster.log(worker).read_text()
