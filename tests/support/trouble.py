@@ -143,4 +143,4 @@ async def _spoil(act: Mischief, answer: bytes, writer: asyncio.StreamWriter) -> 
         for at in range(len(answer)):
             writer.write(answer[at : at + 1])
             await writer.drain()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
