@@ -1,7 +1,7 @@
 """What a choice costs: `python -m benchmarks.variants`. MediScan as it ships and as it might be, in turns.
 
-The same race as against the peers, run by clusters that differ in one thing each: metrics served and asked for, traces
-sent, another number of children, one Redis for both ledger and broker.
+The same race as against the peers, run by clusters that differ in one thing each: metrics served, traces sent, another
+number of children or threads, one Redis for both ledger and broker.
 """
 
 import argparse
@@ -68,6 +68,7 @@ def _kinds(collector: str) -> Sequence[type[Subject]]:
         _variant("metrics served", METRICS_PORT="0"),
         _variant("traces sent", OTLP_ENDPOINT=collector),
         _variant("three children", ML_CONCURRENCY="3"),
+        _variant("two threads a reading", ML_THREADS="2"),
         _OneRedis,
     ]
 

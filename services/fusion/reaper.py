@@ -87,8 +87,7 @@ class Reaper:
             # Unless a message is old enough to be suspected, the broker need not be asked.
             waits_long = self._ledger.waits_long()
             found = self._reap(self._queues.empty() if waits_long else self._queues.forget())
-            if waits_long:
-                self._rescue()
+            rescued = self._rescue() if waits_long else 0
             self._erase_again()
             self._watch.look()
             self._seal_in_time()
@@ -97,7 +96,7 @@ class Reaper:
         except MediScanError as error:
             log.warning("reaper: %s", error.detail, extra={"code": error.code})
             return False
-        return found >= self._settings.reaper_batch
+        return max(found, rescued) >= self._settings.reaper_batch
 
     def _reap(self, empty: set[Stage]) -> int:
         refs = self._ledger.due(self._settings.reaper_batch)
@@ -106,11 +105,13 @@ class Reaper:
             self._carry_out(self._ledger.reap(refs, empty=empty, deserted=deserted))
         return len(refs)
 
-    def _rescue(self) -> None:
-        """What waits with a lost message need not wait for the job's next look, which may be far off by now."""
+    def _rescue(self) -> int:
+        """What waits with a lost message need not wait for the job's next look, which may be far off; how many did."""
         empty = self._queues.empty_for(self._settings.republish_after_s)
         refs = self._ledger.suspects(self._settings.reaper_batch, empty=empty)
-        self._carry_out(self._ledger.reap(refs, empty=empty, deserted=set(), suspected=True))
+        actions = self._ledger.reap(refs, empty=empty, deserted=set(), suspected=True)
+        self._carry_out(actions)
+        return len(actions)
 
     def _carry_out(self, actions: Sequence[Action]) -> None:
         for action in actions:

@@ -36,13 +36,17 @@ def jobs(make_jobs: Callable[..., Jobs]) -> Jobs:
 
 
 @pytest.fixture
-def reaper(valkey: Server, broker: Server, jobs: Jobs, tmp_path: Path) -> Reaper:
-    settings = FusionSettings(
+def settings(valkey: Server, broker: Server, tmp_path: Path) -> FusionSettings:
+    return FusionSettings(
         redis_url=valkey.url,
         broker_url=broker.broker_url,
         blob_url=f"file://{tmp_path}",
         republish_after_s=_REPUBLISH_AFTER_S,
     )
+
+
+@pytest.fixture
+def reaper(settings: FusionSettings, jobs: Jobs) -> Reaper:
     return Reaper(make_celery(settings), settings, jobs.ledger, BlobStore.open(settings.blob_url))
 
 
@@ -79,6 +83,21 @@ def test_a_broker_that_came_back_empty_is_filled_again(
     for _ in range(20):  # nobody takes them up: that is no reason for more
         reaper.look()
     assert messages(broker) == messages_published(jobs) == len(waiting)
+
+
+@pytest.mark.parametrize(("batch", "at_once"), [(_JOBS, True), (_JOBS + 1, False)])
+def test_a_reaper_that_rescued_as_many_as_it_may_looks_again_at_once(
+    settings: FusionSettings, jobs: Jobs, waiting: list[JobRef], batch: int, at_once: bool
+) -> None:
+    settings = settings.model_copy(update={"reaper_batch": batch})
+    reaper = Reaper(make_celery(settings), settings, jobs.ledger, BlobStore.open(settings.blob_url))
+
+    def rescues() -> str:
+        again = reaper.look()
+        return f"again: {again}" if messages_published(jobs) else ""
+
+    assert wait_until(rescues, what="something is rescued") == f"again: {at_once}"
+    assert messages_published(jobs) == len(waiting)
 
 
 def test_a_message_that_a_worker_has_just_taken_is_not_lost(
