@@ -1,4 +1,4 @@
-"""The ML step alone, decode to reading, on one thread: what each choice costs, as ratios of one interleaved run.
+"""The ML step alone, decode to reading, one image at a time: what each choice costs, as ratios of one interleaved run.
 
 `python -m benchmarks.ml_step RUNS` prints JSON; a process of its own, because TensorFlow stays in memory.
 """
@@ -32,7 +32,7 @@ from shared.image.picture import DecodedImage
 Variants = dict[str, Callable[[], object]]
 
 #: What all else is compared with: what the worker does, but for the process that decodes.
-OURS = "int8, 1 thread, draft decoding"
+OURS = "int8, 2 threads, draft decoding"
 WORKER = "as the worker does it, decoding in its own process"
 SEED = "Keras predict (the seed)"
 
@@ -51,7 +51,7 @@ def variants(picture: bytes) -> Variants:
     bundle = installed.bundles[installed.default]
     float32 = load_installed(MlWorkerSettings(model_variant="float32"))
     one, two = bundle.open(1), bundle.open(2)
-    full = float32.bundles[float32.default].open(1)
+    full = float32.bundles[float32.default].open(2)
     decoder = Decoder(settings, max_pixels=settings.max_pixels, least_side=ml_image.PREVIEW_SIDE)
     keras = KerasReader()
     most = settings.max_pixels
@@ -76,15 +76,16 @@ def variants(picture: bytes) -> Variants:
         return DecodedImage(pixels, *pixels.size, notes=())
 
     return {
-        OURS: lambda: read(one, drafted()),
-        WORKER: lambda: read(one, decoder.decode(picture)),
-        "int8, 2 threads": lambda: read(two, drafted()),
-        "float32, 1 thread": lambda: read(full, drafted()),
-        "plain Pillow decoding, in colour": lambda: read(one, plain()),
-        "draft decoding to 224 px": lambda: read(one, drafted(ml_image.NETWORK_SIDE)),
+        OURS: lambda: read(two, drafted()),
+        WORKER: lambda: read(two, decoder.decode(picture)),
+        "int8, 1 thread": lambda: read(one, drafted()),
+        "float32, 2 threads": lambda: read(full, drafted()),
+        "plain Pillow decoding, in colour": lambda: read(two, plain()),
+        "draft decoding to 224 px": lambda: read(two, drafted(ml_image.NETWORK_SIDE)),
         "decode alone": drafted,
         "preprocess alone": lambda: ml_image.preprocess(decoded_once.pixels),
-        "infer alone": lambda: one.infer(batch),
+        "infer alone": lambda: two.infer(batch),
+        "infer alone, 1 thread": lambda: one.infer(batch),
         "preview alone": lambda: ml_image.preview(decoded_once.pixels),
         SEED: lambda: keras.read(picture),
     }

@@ -68,7 +68,7 @@ def _kinds(collector: str) -> Sequence[type[Subject]]:
         _variant("metrics served", METRICS_PORT="0"),
         _variant("traces sent", OTLP_ENDPOINT=collector),
         _variant("three children", ML_CONCURRENCY="3"),
-        _variant("two threads a reading", ML_THREADS="2"),
+        _variant("one thread a reading", ML_THREADS="1"),
         _OneRedis,
     ]
 

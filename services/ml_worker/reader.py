@@ -91,7 +91,7 @@ class Reader:
         """The loaded model; loading takes about a hundredth of a second."""
         sha256 = bundle.ref.sha256
         if sha256 not in self._open:
-            self._open[sha256] = bundle.open(self._settings.ml_threads)
+            self._open[sha256] = bundle.open(self._settings.threads)
         return self._open[sha256]
 
 

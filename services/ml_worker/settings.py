@@ -1,5 +1,6 @@
 """The ML worker's knobs: which model, how many children, and the bounds on one image."""
 
+import os
 from pathlib import Path
 from typing import Literal, Self
 
@@ -20,7 +21,7 @@ class MlWorkerSettings(PolicySettings, DecodeSettings):
         1, ge=1, description="Child processes of one ML worker; each holds a model (about 100 MB)."
     )
     ml_threads: int = Field(
-        1, ge=1, description="Threads of one child's model; more than 1 pays only with idle cores."
+        0, ge=0, description="Threads of one child's model; 0: two, or one where there is one core."
     )
     models_dir: Path = Field(
         SHIPPED_MODELS, description="Folder of model bundles, `<name>/<version>/card.json`."
@@ -38,6 +39,11 @@ class MlWorkerSettings(PolicySettings, DecodeSettings):
     ml_time_limit_s: Seconds = Field(
         20, description="A child still busy with one image after this long is killed."
     )
+
+    @property
+    def threads(self) -> int:
+        """Of one child's model. Two take half the time of one where a core is idle, and as long where none is."""
+        return self.ml_threads or min(2, len(os.sched_getaffinity(0)))
 
     @model_validator(mode="after")
     def _limit_within_lease(self) -> Self:
