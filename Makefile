@@ -30,7 +30,7 @@ check: $(VENV)/.test ## ruff, strict mypy, security lint, Kubernetes schemas, kn
 	@$(BIN)/python -m tests.support.audit
 
 test: $(VENV)/.test ## All tests but the compose ones (ARGS="-k …" for some)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 fuzz: $(VENV)/.test ## Search for input that hurts, for about ten minutes: other examples in each run (TIMES=50 for how many)
 	FUZZ_TIMES=$(or $(TIMES),10) $(BIN)/python -m pytest $(FUZZ) $(ARGS)
