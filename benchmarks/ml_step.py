@@ -33,7 +33,7 @@ Variants = dict[str, Callable[[], object]]
 
 #: What all else is compared with: what the worker does, but for the process that decodes.
 OURS = "int8, 2 threads, draft decoding"
-WORKER = "as the worker does it, decoding in its own process"
+WORKER = "the same, decoded in another process"
 SEED = "Keras predict (the seed)"
 
 
