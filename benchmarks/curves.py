@@ -27,6 +27,7 @@ from shared.ledger import Ledger, NewJob
 from shared.names import DEFAULT_TENANT, Blob, JobRef, Priority, Stage, blob_path, new_job_id
 from shared.queue import make_celery, publish
 from shared.settings import Settings
+from tests.support.waiting import wait_until
 
 #: Jobs that are watched while they are worked off, at each depth, and those before them while the workers get going.
 _WATCHED, _AGAIN = 200, 40
@@ -104,8 +105,7 @@ async def _beside(cluster: MediScan, filler: "_Filler", count: int, jobs: int) -
         asyncio.ensure_future(one.ask(request("GET", f"/v1/jobs/{filler.unpublished().job_id}?wait=60")))
         for one in waiting
     ]
-    while filler.watched() < count:
-        await asyncio.sleep(0.1)
+    await asyncio.to_thread(wait_until, lambda: filler.watched() >= count, what="all wait")
     found = await asyncio.to_thread(saturate, cluster, filler.images, jobs)
     for answer in asked:
         answer.cancel()
@@ -163,13 +163,14 @@ class _Filler:
         return sum(self._ledger.live_jobs().values())
 
     def worked_off(self, enough: int) -> int:
-        """Wait until so many more jobs are over, or all; how many are. TimeoutError where it takes too long."""
-        before, give_up = self.live(), time.monotonic() + _PATIENCE_S
-        while (done := before - (left := self.live())) < enough and left:
-            if time.monotonic() > give_up:
-                raise TimeoutError(f"{done} of {enough} jobs were over within {_PATIENCE_S:.0f} s")
-            time.sleep(0.05)
-        return max(1, done)
+        """Wait until so many more jobs are over, or all; how many are. AssertionError where it takes too long."""
+        before = self.live()
+
+        def done() -> int:
+            over = before - self.live()
+            return over if over >= min(enough, before) else 0
+
+        return wait_until(done, timeout_s=_PATIENCE_S, what=f"{enough} jobs are worked off")
 
     def unpublished(self) -> JobRef:
         """A job in the ledger that nobody was told of."""

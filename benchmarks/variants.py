@@ -8,7 +8,8 @@ import argparse
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partialmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from benchmarks.drawn import pictures
@@ -46,9 +47,7 @@ def _collector() -> Iterator[str]:
 
 def _variant(name: str, **settings: str) -> type[MediScan]:
     """A kind of cluster with these settings on top."""
-    own = {f"MEDISCAN_{setting}": value for setting, value in settings.items()}
-    there = {"name": name, "environment": lambda cluster: {**MediScan.environment(cluster), **own}}
-    return type(name, (MediScan,), there)
+    return type(name, (MediScan,), {"name": name, "__init__": partialmethod(MediScan.__init__, **settings)})
 
 
 class _OneRedis(MediScan):
@@ -82,7 +81,7 @@ def _row(one: Entrant, shipped: Entrant) -> str:
     return f"| {one.name} | {one.per_s:.0f} ({low:.0f}-{high:.0f}) | {cost} | {idle} |"
 
 
-def compare(plan: Plan, say: Callable[[str], None]) -> str:
+def compare(plan: Plan) -> str:
     """The table, as Markdown."""
     with _collector() as collector:
         entrants = race(_kinds(collector), pictures(_IMAGES), plan, say)
@@ -96,7 +95,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=400)
     chosen = parser.parse_args()
-    say(compare(Plan(chosen.rounds, chosen.jobs, chosen.jobs, idle_jobs=40), say))
+    say(compare(Plan(chosen.rounds, chosen.jobs, chosen.jobs, idle_jobs=40)))
     return 0
 
 

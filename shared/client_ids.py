@@ -9,6 +9,7 @@ from shared.blob_store import BlobStore
 from shared.contracts import Message
 from shared.errors import BlobMissingError
 from shared.names import Blob, JobRef, blob_path, client_id_path, digest
+from shared.stored_message import stored_message
 
 
 class Archived(Message):
@@ -31,10 +32,7 @@ class ClientIds(NamedTuple):
 
     def find(self, tenant: str, client_id: str) -> Archived | None:
         """The job, if it is archived or was."""
-        try:
-            return Archived.tolerant(self.blobs.get(client_id_path(tenant, digest(client_id))))
-        except BlobMissingError:
-            return None
+        return stored_message(self.blobs, client_id_path(tenant, digest(client_id)), Archived)
 
     def keep(self, ref: JobRef, client_id: str, fingerprint: str) -> None:
         """Remember it, first of all in the job's folder: what removes the job then knows what else to remove."""

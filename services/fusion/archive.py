@@ -6,10 +6,10 @@ from services.fusion import story
 from shared.blob_store import BlobStore
 from shared.client_ids import ClientIds
 from shared.contracts import JobView, MlReading, WebhookEvent
-from shared.errors import BlobMissingError
 from shared.job_view import view
 from shared.ledger import JobRecord, LastReading, Ledger
 from shared.names import Blob, JobRef, blob_path
+from shared.stored_message import stored_message
 
 
 def archive(job: JobRecord, ledger: Ledger, blobs: BlobStore) -> None:
@@ -43,9 +43,4 @@ def _last_reading(job: JobRecord) -> LastReading | None:
 def find(ref: JobRef, ledger: Ledger, blobs: BlobStore) -> JobView | None:
     """The job, live or archived; None where neither ledger nor blob store has it."""
     live = ledger.read(ref)
-    if live is not None:
-        return view(live)
-    try:
-        return JobView.tolerant(blobs.get(blob_path(ref, Blob.RECORD)))
-    except BlobMissingError:
-        return None
+    return stored_message(blobs, blob_path(ref, Blob.RECORD), JobView) if live is None else view(live)

@@ -3,14 +3,12 @@
 Beside it, once all is over, how its jobs ended. Nothing of a batch is in the ledger but the name for its repetition.
 """
 
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from shared.blob_store import BlobStore
 from shared.contracts import BatchCounts, Message, Problem
-from shared.errors import BlobMissingError
 from shared.names import BatchBlob, BatchRef, JobRef, batch_path
-
-M = TypeVar("M", bound=Message)
+from shared.stored_message import stored_message
 
 
 class BatchItem(Message):
@@ -41,7 +39,7 @@ class BatchStore(NamedTuple):
 
     def find(self, ref: BatchRef) -> Batch | None:
         """The batch, if there is one."""
-        return self._read(ref, BatchBlob.ITEMS, Batch)
+        return stored_message(self.blobs, batch_path(ref, BatchBlob.ITEMS), Batch)
 
     def keep_new(self, ref: BatchRef, batch: Batch) -> Batch:
         """Keep it unless it is there already; the batch that there then is."""
@@ -57,7 +55,7 @@ class BatchStore(NamedTuple):
 
     def counts(self, ref: BatchRef) -> BatchCounts | None:
         """How its jobs ended, where that was found out since the last one ended."""
-        return self._read(ref, BatchBlob.COUNTS, BatchCounts)
+        return stored_message(self.blobs, batch_path(ref, BatchBlob.COUNTS), BatchCounts)
 
     def keep_counts(self, ref: BatchRef, counts: BatchCounts) -> None:
         """All are over: remember how. It can be made again, so the disk is not waited for."""
@@ -70,9 +68,3 @@ class BatchStore(NamedTuple):
     def erase(self, ref: BatchRef) -> None:
         """Delete everything of the batch itself; its jobs are yours to erase before."""
         self.blobs.delete(*(batch_path(ref, blob) for blob in (BatchBlob.COUNTS, BatchBlob.ITEMS)))
-
-    def _read(self, ref: BatchRef, blob: BatchBlob, model: type[M]) -> M | None:
-        try:
-            return model.tolerant(self.blobs.get(batch_path(ref, blob)))
-        except BlobMissingError:
-            return None

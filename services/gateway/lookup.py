@@ -7,11 +7,12 @@ from services.gateway.resources import Resources
 from shared import client_ids
 from shared.client_ids import ClientIds
 from shared.contracts import JobView
-from shared.errors import BlobMissingError, NotFoundError
+from shared.errors import NotFoundError
 from shared.job_state import JobState
 from shared.job_view import view
 from shared.ledger import Alias, AliasKind
 from shared.names import BatchRef, Blob, JobRef, blob_path, is_client_id, is_job_id
+from shared.stored_message import stored_message
 
 
 def reference(resources: Resources, tenant: str, name: str) -> JobRef:
@@ -107,10 +108,7 @@ def _archived(resources: Resources, ref: JobRef) -> JobView:
 
 
 def _stored(resources: Resources, ref: JobRef) -> JobView | None:
-    try:
-        return JobView.tolerant(resources.blobs.get(blob_path(ref, Blob.RECORD)))
-    except BlobMissingError:
-        return None
+    return stored_message(resources.blobs, blob_path(ref, Blob.RECORD), JobView)
 
 
 def unknown_job() -> NotFoundError:

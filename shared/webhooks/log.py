@@ -2,8 +2,8 @@
 
 from shared.blob_store import BlobStore
 from shared.contracts import Delivery, DeliveryTarget, Message
-from shared.errors import BlobMissingError
 from shared.names import Blob, JobRef, blob_path
+from shared.stored_message import stored_message
 
 _BLOBS = {DeliveryTarget.WEBHOOK: Blob.DELIVERY, DeliveryTarget.PACS: Blob.EXPORT}
 
@@ -24,7 +24,4 @@ def kept(
     blobs: BlobStore, ref: JobRef, target: DeliveryTarget = DeliveryTarget.WEBHOOK
 ) -> StoredDelivery | None:
     """The log; None where no delivery has ended."""
-    try:
-        return StoredDelivery.tolerant(blobs.get(blob_path(ref, _BLOBS[target])))
-    except BlobMissingError:
-        return None
+    return stored_message(blobs, blob_path(ref, _BLOBS[target]), StoredDelivery)

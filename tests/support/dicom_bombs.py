@@ -80,9 +80,8 @@ def fragments_that_lie() -> bytes:
     """A fragment longer than the file."""
     file = dicoms.dicom(None, dicoms.RLE)
     item = struct.pack("<HH", 0xFFFE, 0xE000)
-    at = (
-        file.index(item, file.index(item, dicoms.pixels_at(file)) + 4) + 4
-    )  # the first item is the table of offsets
+    # The first item is the table of offsets.
+    at = file.index(item, file.index(item, dicoms.pixels_at(file)) + 4) + 4
     return file[:at] + struct.pack("<I", 0x7FFF_FFF0) + file[at + 4 :]
 
 

@@ -156,12 +156,10 @@ def test_a_broker_that_comes_back_full_ends_no_worker() -> None:
     with Cluster(GEMINI_ENABLED="false") as cluster:
         assert cluster.run(scan(64))["state"] == "completed"
         cluster.broker_server.stop(kill=True)
-        for (
-            worker
-        ) in workers:  # one that finds it back before it missed it would go on without connecting anew
-            wait_until(
-                partial(has_said, cluster, worker, "Cannot connect"), what=f"{worker} misses the broker"
-            )
+        # One that finds it back before it missed it would go on without connecting anew.
+        for worker in workers:
+            missed = partial(has_said, cluster, worker, "Cannot connect")
+            wait_until(missed, what=f"{worker} misses the broker")
         cluster.broker_server.start("--maxmemory", "1", "--maxmemory-policy", "noeviction")
         for worker in workers:
             wait_until(partial(has_said, cluster, worker, "OutOfMemory"), what=f"{worker} is refused")
